@@ -1,0 +1,149 @@
+"""The shelf of catalogue files: finds a record by slug or alias and suggests near misses."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.profile import Profile
+from planner.catalogue.transformer import Transformer
+from planner.errors import Problem, UnknownNameError, near_misses
+
+DATA = Path(__file__).parent / "data"
+ACCELERATORS = DATA / "accelerators"
+TRANSFORMERS = DATA / "transformers"
+PROFILES = DATA / "profiles"
+
+
+def slug(name: str) -> str:
+    """Return `name` in the form catalogue names take: lower case, words joined by hyphens."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
+
+
+@cache
+def accelerator(name: str) -> Accelerator:
+    """Return the accelerator called `name` (slug or alias).
+
+    Raises
+    ------
+    UnknownNameError
+        Where no file describes it; the nearest names are suggested.
+    """
+    record: Accelerator = _read(_find(ACCELERATORS, name, "accelerator"), Accelerator)
+    return record
+
+
+@cache
+def transformer(name: str) -> Transformer:
+    """Return the transformer called `name` (slug or alias).
+
+    Raises
+    ------
+    UnknownNameError
+        Where no file describes it; the nearest names are suggested.
+    """
+    record: Transformer = _read(_find(TRANSFORMERS, name, "transformer"), Transformer)
+    return record
+
+
+@cache
+def profile(name: str) -> Profile:
+    """Return the profile called `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        Where there is none of that name.
+    """
+    record: Profile = _read(_find(PROFILES, name, "profile"), Profile)
+    return record
+
+
+@cache
+def accelerator_names() -> tuple[str, ...]:
+    """Return the slugs of all accelerators, sorted."""
+    return _slugs(ACCELERATORS)
+
+
+@cache
+def transformer_names() -> tuple[str, ...]:
+    """Return the slugs of all transformers, sorted."""
+    return _slugs(TRANSFORMERS)
+
+
+@cache
+def profile_names() -> tuple[str, ...]:
+    """Return the names of all profiles, sorted."""
+    return _slugs(PROFILES)
+
+
+def _slugs(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def _find(folder: Path, name: str, kind: str) -> Path:
+    wanted = slug(name)
+    direct = folder / f"{wanted}.yaml"
+    if wanted and direct.exists():
+        return direct
+    aliases = _aliases(folder)
+    if wanted in aliases:
+        return aliases[wanted]
+    known = sorted({*_slugs(folder), *aliases})
+    listing = f"`planner catalogue {kind}s` lists them all."
+    raise UnknownNameError(
+        Problem(
+            expected=f"the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind} in the catalogue",
+            found=repr(name),
+            fix=" ".join(part for part in (near_misses(wanted, known), listing) if part),
+        )
+    )
+
+
+@cache
+def _aliases(folder: Path) -> dict[str, Path]:
+    """Map every alias to its file; two files that claim one alias are an error in the data."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        for alias in _load(path).get("aliases", ()):
+            other = found.setdefault(slug(alias), path)
+            if other != path:
+                raise ValueError(f"{path.name} and {other.name} both claim the alias {alias!r}")
+    return found
+
+
+def _load(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return {key: _dates_as_text(value, key) for key, value in loaded.items()}
+
+
+def _dates_as_text(value: Any, key: str = "") -> Any:
+    """YAML reads 2026-09-25 as a date and 2026 as a number; records keep dates as text."""
+    if isinstance(value, dict):
+        return {inner: _dates_as_text(item, inner) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(item) for item in value]
+    return str(value) if key == "date" else value
+
+
+def _read(path: Path, record: type) -> Any:
+    """Validate one catalogue file strictly: unknown keys and wrong types are errors."""
+    from pydantic import TypeAdapter
+
+    content = _load(path)
+    if record is Transformer:
+        content = _spread_layers(content)
+    return TypeAdapter(record).validate_python(content, extra="forbid")
+
+
+def _spread_layers(content: dict[str, Any]) -> dict[str, Any]:
+    """Let layer groups inherit the file's common attention and feed-forward block."""
+    common = {key: content.pop(key) for key in ("attention", "feedforward") if key in content}
+    layers = content["layers"]
+    groups = [{"count": layers}] if isinstance(layers, int) else layers
+    return {**content, "layers": [{**common, **group} for group in groups]}

@@ -1,0 +1,103 @@
+"""What can go wrong, as one tree.
+
+PlannerError
+├── InputError            a file or a value the user gave cannot be used (exit code 2)
+│   └── UnknownNameError  a name the catalogue does not hold; the nearest names are suggested
+├── MissingExtraError     an optional package is needed and not installed (exit code 2)
+├── OutputError           a result cannot be written where the user asked (exit code 2)
+├── SolverError           the solver stopped without an answer that can be trusted (exit code 1)
+└── CheckError            a plan failed the independent checker and is not shown (exit code 1)
+
+An infeasible instance is no error: it is a `Plan` whose status says so (exit code 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+
+class PlannerError(Exception):
+    """Base of every error the planner raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the input: where, what was found, what was expected, what to do."""
+
+    expected: str
+    """What would have been right."""
+    found: str = ""
+    """What stands there instead, as the user wrote it."""
+    field: str = ""
+    """Dotted path of the field, for example `workload.input_tokens`."""
+    fix: str = ""
+    """What to do about it."""
+    file: str = ""
+    """File the field was read from; empty when the value came through the API."""
+    line: int = 0
+    """Line of the field, counted from 1; 0 when unknown."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        head = ": ".join(part for part in (place, self.field) if part)
+        found = f"found {self.found}, " if self.found else ""
+        text = (
+            f"{head}: {found}expected {self.expected}."
+            if head
+            else f"{found}expected {self.expected}."
+        )
+        return f"{text} {self.fix}" if self.fix else text
+
+    def at(self, file: str, line: int = 0) -> Problem:
+        """Return the same problem with its place filled in."""
+        return replace(self, file=file, line=line)
+
+
+class InputError(PlannerError):
+    """The input cannot be used; `problems` lists every reason found."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (
+            (problems,) if isinstance(problems, Problem) else tuple(problems)
+        )
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class UnknownNameError(InputError):
+    """A name that is not in the catalogue."""
+
+
+class MissingExtraError(PlannerError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(
+            f"{package} is not installed. Install it with: pip install 'inference-planner[{extra}]'"
+        )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.package, self.extra)
+
+
+class OutputError(PlannerError):
+    """A result could not be written."""
+
+
+class SolverError(PlannerError):
+    """The solver gave no answer that can be trusted."""
+
+
+class CheckError(PlannerError):
+    """A plan did not pass the independent checker."""
+
+
+def near_misses(name: str, known: Sequence[str]) -> str:
+    """Return a sentence suggesting the known names closest to `name`."""
+    close = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    return f"Did you mean {', '.join(close)}?" if close else ""
