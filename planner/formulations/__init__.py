@@ -1,0 +1,1 @@
+"""What is best: one optimisation model per file, in Pyomo, with decisions that have names."""

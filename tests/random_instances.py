@@ -1,0 +1,79 @@
+"""Small random instances whose targets lie where deployments differ."""
+
+import random
+from typing import Any
+
+import numpy as np
+
+from planner.candidates import tabulate
+from planner.instance import Instance
+from planner.question import ask
+
+TRANSFORMERS = ("llama-3-8b", "llama-3.1-70b", "qwen2.5-14b", "gpt-j-6b", "gemma-2-27b")
+PAPER_POOLS = ("h100-sxm", "a100-80gb-sxm", "h200-sxm", "v100-sxm", "h20")
+POOLS = (*PAPER_POOLS, "l40s", "b200-sxm", "mi300x", "rtx-4090", "gb200-nvl72")
+
+
+def random_instance(seed: int) -> Instance:
+    """Draw one instance; equal seeds give equal instances."""
+    rng = random.Random(seed)
+    profile = rng.choice(("paper", "calibrated"))
+    content: dict[str, Any] = {
+        "name": f"random-{seed}",
+        "workload": {
+            "transformer": rng.choice(TRANSFORMERS),
+            "input_tokens": rng.choice((100, 1000, 1500)),
+            "output_tokens": rng.choice((50, 200, 500)),
+            "tokens_per_second_per_request": 1e-3,
+            "prefill": rng.choice(("colocated", "colocated", "elsewhere")),
+        },
+        "pools": _pools(rng, profile),
+        "search": {
+            "tensor_parallel": sorted(rng.sample((1, 2, 4, 8), rng.randint(1, 3))),
+            "pipeline_parallel": sorted(rng.sample((1, 2, 4), rng.randint(1, 2))),
+            "batch": sorted({rng.choice((5, 16)), *rng.sample((1, 2, 48, 130, 300), 2)}),
+            "weights": rng.choice((["bf16"], ["fp8"], ["bf16", "int4"])),
+            "kv": rng.choice((["bf16"], ["fp8"])),
+            "max_replicas": rng.randint(2, 9),
+        },
+        "profile": profile,
+    }
+    _targets(rng, content)
+    return Instance.model_validate(content)
+
+
+def _pools(rng: random.Random, profile: str) -> list[dict[str, Any]]:
+    names = PAPER_POOLS if profile == "paper" else POOLS
+    return [
+        {
+            "accelerator": name,
+            "gpus": rng.choice((None, 4, 8, 16, 64)),
+            "dollars_per_gpu_hour": rng.choice((1.0, 2.0, 2.5)) * rng.choice((1, 1, 1.3)),
+        }
+        for name in rng.sample(names, rng.randint(1, 3))
+    ]
+
+
+def _targets(rng: random.Random, content: dict[str, Any]) -> None:
+    """Set targets at quantiles of what the deployments attain."""
+    table = tabulate(ask(Instance.model_validate(content)))
+
+    def some(values: np.ndarray) -> float:
+        return float(f"{np.quantile(values, rng.uniform(0.1, 0.95)):.4g}")
+
+    workload = content["workload"]
+    objective = rng.choice(
+        ("dollars_per_hour", "dollars_per_million_tokens", "tokens_per_second_per_request")
+    )
+    content["objective"] = objective
+    workload["tokens_per_second_per_request"] = some(table.tokens_per_second_per_request)
+    if objective == "dollars_per_hour" or rng.random() < 0.5:
+        factor = rng.choice((0.7, 1.5, 4.0))
+        workload["tokens_per_second"] = factor * some(table.replica_tokens_per_second)
+    if workload["prefill"] == "colocated" and rng.random() < 0.6:
+        workload["time_to_first_token_seconds"] = some(table.time_to_first_token_seconds)
+    if objective == "tokens_per_second_per_request" or rng.random() < 0.3:
+        ceiling = some(table.dollars_per_million_tokens)
+        content["dollars_per_million_tokens_at_most"] = ceiling
+    if rng.random() < 0.3:
+        content["dollars_per_hour_at_most"] = rng.choice((4.0, 15.0, 60.0))
