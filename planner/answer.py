@@ -1,0 +1,172 @@
+"""Drawing up a plan: the chosen deployment, its proof, what binds, and where numbers come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.candidates import Candidates
+from planner.diagnosis import diagnose, explain
+from planner.plan import Plan
+from planner.question import Question, Supply
+from planner.requirements import Requirement, all_met, objective_values
+from planner.version import __version__
+from solvers import Outcome
+
+
+def plan(
+    question: Question,
+    table: Candidates,
+    required: list[Requirement],
+    *,
+    chosen: Candidates,
+    replicas: int,
+    outcome: Outcome,
+) -> Plan:
+    """Return the plan of one chosen deployment.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    table : Candidates
+        Every deployment that was evaluated.
+    required : list of Requirement
+        The requirements on `table`.
+    chosen : Candidates
+        The one chosen deployment.
+    replicas : int
+        How many replicas of it run.
+    outcome : Outcome
+        The solver's proof.
+    """
+    supply = question.pools[chosen.pool[0]]
+    return Plan(
+        status=outcome.status.value,
+        objective=outcome.objective,
+        bound=outcome.bound,
+        gap=outcome.gap,
+        solve_seconds=outcome.seconds,
+        solver=outcome.solver,
+        binding=_binding(question, table, required, outcome.objective),
+        **_decisions(question, chosen, replicas),
+        **_numbers(question, chosen, replicas),
+        **_origin(question, supply),
+        **_provenance(question, table),
+    )
+
+
+def infeasible(question: Question, table: Candidates, required: list[Requirement]) -> Plan:
+    """Return the plan that says why nothing satisfies the instance."""
+    return Plan(
+        status="infeasible",
+        message=explain(question, diagnose(question, table, required)),
+        **_provenance(question, table),
+    )
+
+
+def out_of_time(question: Question, table: Candidates, outcome: Outcome) -> Plan:
+    """Return the plan that says no solution was found in time."""
+    seconds = question.instance.solver.time_limit_seconds
+    return Plan(
+        status="no_solution_in_time",
+        solver=outcome.solver,
+        message=f"No plan within {seconds:g} s; raise solver.time_limit_seconds.",
+        **_provenance(question, table),
+    )
+
+
+def _provenance(question: Question, table: Candidates) -> dict[str, Any]:
+    instance = question.instance
+    return {
+        "instance": instance.name,
+        "transformer": question.llm.name,
+        "objective_name": instance.aim,
+        "candidates": len(table),
+        "profile": question.profile.name,
+        "planner_version": __version__,
+        "instance_digest": instance.digest,
+    }
+
+
+def _decisions(question: Question, chosen: Candidates, replicas: int) -> dict[str, Any]:
+    search, supply = question.instance.search, question.pools[chosen.pool[0]]
+    per_replica = int(chosen.gpus_per_replica[0])
+    return {
+        "pool": supply.label,
+        "accelerator": supply.accelerator.name,
+        "tensor_parallel": int(chosen.tensor_parallel[0]),
+        "pipeline_parallel": int(chosen.pipeline_parallel[0]),
+        "expert_parallel": 1,
+        "data_parallel": 1,
+        "batch": int(chosen.batch[0]),
+        "weight_precision": search.weights[chosen.weights[0]],
+        "kv_precision": search.kv[chosen.kv[0]],
+        "draft": "none",
+        "gamma": 0,
+        "gpus_per_replica": per_replica,
+        "replicas": replicas,
+        "gpus": per_replica * replicas,
+    }
+
+
+def _numbers(question: Question, chosen: Candidates, replicas: int) -> dict[str, Any]:
+    demand = question.instance.workload.tokens_per_second
+    total = replicas * float(chosen.replica_tokens_per_second[0])
+    names = (
+        "arithmetic_seconds",
+        "memory_seconds",
+        "network_seconds",
+        "latency_seconds",
+        "step_seconds",
+        "stall_seconds",
+        "tpot_seconds",
+        "prefill_seconds",
+        "time_to_first_token_seconds",
+        "tokens_per_second_per_request",
+        "dollars_per_million_tokens",
+        "dollars_per_gpu_hour",
+        "memory_bytes_per_gpu",
+    )
+    return {
+        **{name: float(getattr(chosen, name)[0]) for name in names},
+        "usable_memory_bytes_per_gpu": float(chosen.usable_bytes_per_gpu[0]),
+        "tokens_per_second": total,
+        "dollars_per_hour": float(chosen.dollars_per_hour(np.asarray(float(replicas)))[0]),
+        "utilisation": 1.0 if demand is None else demand / total,
+    }
+
+
+def _origin(question: Question, supply: Supply) -> dict[str, Any]:
+    family = question.profile.families.get(supply.accelerator.family)
+    known = family is not None and family.samples > 0
+    return {
+        "price_source": supply.price_source,
+        "profile_error": family.median_error if family is not None and known else None,
+        "calibration": _calibration(question, supply),
+    }
+
+
+def _calibration(question: Question, supply: Supply) -> str:
+    if question.profile.accelerators:
+        return question.profile.name
+    return "estimated" if supply.rates.estimated else "measured"
+
+
+def _binding(
+    question: Question, table: Candidates, required: list[Requirement], objective: float
+) -> str:
+    """List the requirements whose removal alone would better the objective, and by how much."""
+    values = objective_values(question, table)
+    sign = -1.0 if question.instance.aim == "tokens_per_second_per_request" else 1.0
+    found = []
+    for dropped in required:
+        others = all_met([requirement for requirement in required if requirement is not dropped])
+        best = sign * float(np.min(values[others]))
+        relief = sign * (objective - best) / abs(objective)
+        if relief > 1e-9:
+            found.append((relief, dropped.name, best))
+    found.sort(reverse=True)
+    aim = question.instance.aim
+    return "; ".join(f"{name} (without it {aim} {best:.6g})" for _, name, best in found)

@@ -1,0 +1,297 @@
+"""The independent checker: recomputes a plan from its row and the instance, and nothing else.
+
+It knows the time terms and the catalogue, but neither the table of candidates nor the
+formulations nor any solver, so that a mistake there cannot hide here.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.errors import InputError, Problem
+from planner.instance import Instance
+from planner.question import Question, Supply, ask, query_heads
+from planner.terms import serving
+from planner.terms.capacity import resident_bytes
+from planner.terms.forward import forward
+from planner.terms.passes import Pass, Precision
+
+TOLERANCE = 1e-6
+"""Relative difference that rounding in a CSV may leave."""
+FOUND = ("optimal", "time_limit")
+NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
+DECISIVE = ("pool", "accelerator", "tensor_parallel", "batch", "replicas", "objective")
+"""Columns that are empty where there is no deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing in a plan that is not so."""
+
+    column: str
+    found: object
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: found {self.found}, expected {self.expected}."
+
+
+def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
+    """Recompute one plan and list everything in it that does not hold.
+
+    Parameters
+    ----------
+    row : mapping
+        Column to value, as `Plan.to_row` or a CSV reader gives it.
+    instance : Instance
+        What was asked.
+
+    Returns
+    -------
+    list of Finding
+        Empty where the plan holds. A plan without a deployment has nothing to recompute: its
+        name, digest and status are looked at, and that no deployment stands beside them.
+    """
+    findings = list(_identity(row, instance))
+    if row.get("status") not in FOUND:
+        return [*findings, *_nothing_found(row)]
+    try:
+        question = ask(instance)
+        supply = _pool(row, question)
+        findings += _choices(row, question, supply)
+        expected = _recomputed(row, question, supply)
+    except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
+        return [*findings, Finding("row", error, "a complete plan of this instance")]
+    findings += _numbers(row, expected)
+    findings += _requirements(expected, question, supply)
+    findings += _proof(row, expected, question)
+    return findings
+
+
+def check_file(
+    path: str | Path, instances: Iterable[Instance]
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Check every row of a CSV of plans against the instance of its name.
+
+    Yields
+    ------
+    name, findings : str, list of Finding
+        One pair per row; a row whose instance is not among `instances` is a finding itself.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or is no CSV of plans.
+    """
+    known = {instance.name: instance for instance in instances}
+    for row in _rows(Path(path)):
+        name = row["instance"]
+        if name in known:
+            yield name, check_plan(row, known[name])
+        else:
+            yield name, [Finding("instance", name, f"one of {', '.join(known)}")]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise InputError(
+            Problem(file=str(path), found=reason, expected="a CSV of plans, as `planner` writes it")
+        ) from None
+    if not rows or not {"instance", "status"} <= set(rows[0]):
+        raise InputError(
+            Problem(
+                file=str(path),
+                line=1,
+                found="no plans",
+                expected="a header with `instance` and `status`, and at least one row",
+            )
+        )
+    return rows
+
+
+def _identity(row: Mapping[str, Any], instance: Instance) -> Iterator[Finding]:
+    if row.get("instance") != instance.name:
+        yield Finding("instance", row.get("instance"), repr(instance.name))
+    digest = row.get("instance_digest")
+    if digest and digest != instance.digest:
+        yield Finding("instance_digest", digest, f"{instance.digest}, the instance as it is now")
+
+
+def _nothing_found(row: Mapping[str, Any]) -> Iterator[Finding]:
+    status = row.get("status")
+    if status not in NOT_FOUND:
+        yield Finding("status", status, f"one of {', '.join((*FOUND, *NOT_FOUND))}")
+    for column in DECISIVE:
+        if row.get(column) not in (None, ""):
+            yield Finding(column, row[column], f"nothing beside the status {status}")
+
+
+def _pool(row: Mapping[str, Any], question: Question) -> Supply:
+    for supply in question.pools:
+        if supply.label == row["pool"] and supply.accelerator.name == row["accelerator"]:
+            return supply
+    raise ValueError(f"no pool {row['pool']!r} with {row['accelerator']!r}")
+
+
+def _whole(row: Mapping[str, Any], name: str, least: int = 1) -> int:
+    number = float(row[name])
+    if not (number >= least and number.is_integer()):
+        raise ValueError(f"{name} = {row[name]}")
+    return int(number)
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    """Read a cell; NaN, which equals nothing, where it holds no number."""
+    try:
+        return float(str(row.get(name)))
+    except ValueError:
+        return math.nan
+
+
+def _choices(row: Mapping[str, Any], question: Question, supply: Supply) -> Iterator[Finding]:
+    """The decisions are ones the instance allows."""
+    search = question.instance.search
+    tp, pp = _whole(row, "tensor_parallel"), _whole(row, "pipeline_parallel")
+    batch, replicas = _whole(row, "batch"), _whole(row, "replicas")
+    named = search.tensor_parallel is not None
+    allowed = {
+        "transformer": row["transformer"] == question.llm.name,
+        "tensor_parallel": tp in question.tensor_parallel and query_heads(question.llm) % tp == 0,
+        "pipeline_parallel": pp in question.pipeline_parallel and pp <= question.llm.layer_count,
+        "batch": batch in search.batch.sizes() and batch >= pp,
+        "weight_precision": row["weight_precision"] in search.weights,
+        "kv_precision": row["kv_precision"] in search.kv,
+        "expert_parallel": _whole(row, "expert_parallel") == 1,
+        "data_parallel": _whole(row, "data_parallel") == 1,
+        "draft": row["draft"] == "none",
+        "gamma": _whole(row, "gamma", least=0) == 0,
+        "replicas": replicas <= search.max_replicas,
+        "objective_name": row["objective_name"] == question.instance.aim,
+        "profile": row["profile"] == question.profile.name,
+    }
+    for column, holds in allowed.items():
+        if not holds:
+            yield Finding(column, row[column], "a value the instance allows")
+    if not named and tp > supply.reach:
+        yield Finding("tensor_parallel", tp, f"at most {supply.reach}, the links' reach")
+
+
+def _recomputed(row: Mapping[str, Any], question: Question, supply: Supply) -> dict[str, float]:
+    """Every number of the plan, from its decisions alone."""
+    workload, switches = question.instance.workload, question.switches
+    tp, pp, batch = (
+        np.asarray(float(_whole(row, name)))
+        for name in ("tensor_parallel", "pipeline_parallel", "batch")
+    )
+    precision = Precision(row["weight_precision"], row["kv_precision"])
+    asked, answered = workload.input_tokens, workload.output_tokens
+    sequences = serving.micro_batch(batch, pp, whole=switches.whole_layers)
+    context = np.asarray(serving.context_while_decoding(asked, answered))
+    one, none = np.asarray(1.0), np.asarray(0.0)
+    timed = Pass(tp, pp, sequences, one, context)
+    terms = forward(question.llm, precision, supply.rates, switches, timed)
+    prefill = none
+    if switches.prefill == "colocated":
+        prompt = Pass(tp, pp, one, np.asarray(float(asked)), none)
+        prefill = forward(question.llm, precision, supply.rates, switches, prompt).step
+    stall = serving.prefill_stall(batch, answered, prefill, pp)
+    tpot = serving.seconds_per_output_token(terms.step, stall)
+    rate = float(serving.tokens_per_second(batch, tpot))
+    replicas, price = _whole(row, "replicas"), supply.dollars_per_gpu_hour
+    per_replica = float(tp * pp)
+    longest = np.asarray(float(asked + answered))
+    demand = workload.tokens_per_second
+    return {
+        "gpus_per_replica": per_replica,
+        "gpus": per_replica * replicas,
+        "replicas": replicas,
+        "arithmetic_seconds": float(terms.arithmetic),
+        "memory_seconds": float(terms.memory),
+        "network_seconds": float(terms.network),
+        "latency_seconds": float(terms.latency),
+        "step_seconds": float(terms.step),
+        "stall_seconds": float(stall),
+        "prefill_seconds": float(prefill),
+        "tpot_seconds": float(tpot),
+        "time_to_first_token_seconds": float(prefill + terms.step),
+        "tokens_per_second_per_request": 1.0 / float(tpot),
+        "tokens_per_second": rate * replicas,
+        "dollars_per_gpu_hour": price,
+        "dollars_per_hour": per_replica * replicas * price,
+        "dollars_per_million_tokens": per_replica * price / 3600.0 / rate * 1e6,
+        "memory_bytes_per_gpu": float(
+            resident_bytes(
+                question.llm, precision, switches, tp=tp, pp=pp, batch=batch, length=longest
+            )
+        ),
+        "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
+        "utilisation": 1.0 if demand is None else demand / (rate * replicas),
+    }
+
+
+def _differs(one: float, other: float) -> bool:
+    return not math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-15)
+
+
+def _numbers(row: Mapping[str, Any], expected: Mapping[str, float]) -> Iterator[Finding]:
+    for column, value in expected.items():
+        if _differs(_number(row, column), value):
+            yield Finding(column, row.get(column), f"{value:.9g}")
+
+
+def _requirements(
+    numbers: Mapping[str, float], question: Question, supply: Supply
+) -> Iterator[Finding]:
+    """Every requirement of the instance holds for the recomputed numbers."""
+    instance, workload = question.instance, question.instance.workload
+    at_most = {
+        "memory_bytes_per_gpu": supply.rates.memory_bytes,
+        "gpus": supply.gpus,
+        "time_to_first_token_seconds": workload.time_to_first_token_seconds,
+        "dollars_per_million_tokens": instance.dollars_per_million_tokens_at_most,
+        "dollars_per_hour": instance.dollars_per_hour_at_most,
+    }
+    at_least = {
+        "tokens_per_second_per_request": workload.tokens_per_second_per_request,
+        "tokens_per_second": workload.tokens_per_second,
+    }
+    for column, limit in at_most.items():
+        if limit is not None and numbers[column] > limit * (1.0 + TOLERANCE):
+            yield Finding(column, f"{numbers[column]:.9g}", f"at most {limit:.9g}")
+    for column, limit in at_least.items():
+        if limit is not None and numbers[column] < limit * (1.0 - TOLERANCE):
+            yield Finding(column, f"{numbers[column]:.9g}", f"at least {limit:.9g}")
+
+
+def _proof(
+    row: Mapping[str, Any], numbers: Mapping[str, float], question: Question
+) -> Iterator[Finding]:
+    """The objective is the number it names, and the bound is on its right side."""
+    aim = question.instance.aim
+    objective, bound, gap = (_number(row, name) for name in ("objective", "bound", "gap"))
+    if _differs(objective, numbers[aim]):
+        yield Finding("objective", row.get("objective"), f"{numbers[aim]:.9g}, the plan's {aim}")
+    if row["status"] == "time_limit" and math.isnan(bound) and math.isnan(gap):
+        return  # Time ran out before there was a bound.
+    excess = (bound - objective) / max(abs(objective), 1e-12)
+    if aim == "tokens_per_second_per_request":
+        excess = -excess
+    if not excess <= TOLERANCE:
+        yield Finding(
+            "bound", row.get("bound"), f"no better a value than the objective {objective:.9g}"
+        )
+    if not math.isclose(gap, abs(excess), abs_tol=TOLERANCE):
+        yield Finding("gap", row.get("gap"), f"{abs(excess):.3g}")
+    if row["status"] == "optimal" and gap > question.instance.solver.relative_gap + TOLERANCE:
+        yield Finding("status", "optimal", f"a gap within {question.instance.solver.relative_gap}")
