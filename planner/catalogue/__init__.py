@@ -1,8 +1,10 @@
-"""What exists: accelerators, transformers and profiles by name, each read from one YAML file."""
+"""What exists: accelerators, transformers, engines and profiles, each read from one YAML file."""
 
 from planner.catalogue.shelf import (
     accelerator,
     accelerator_names,
+    engine,
+    engine_names,
     profile,
     profile_names,
     transformer,
@@ -12,6 +14,8 @@ from planner.catalogue.shelf import (
 __all__ = [
     "accelerator",
     "accelerator_names",
+    "engine",
+    "engine_names",
     "profile",
     "profile_names",
     "transformer",

@@ -34,6 +34,16 @@ class Switches:
     """Whether parallel attention saves one of two all-reduces."""
     whole_layers: bool = True
     """Whether pipeline stages hold whole layers and micro-batches whole sequences."""
+    data_parallel_splits: bool = True
+    """Whether attention groups share out the tokens, or each works on all of them."""
+    experts_add_locally: bool = True
+    """Whether a rank adds up its experts' outputs before they travel."""
+    expert_group: Literal["all", "reached"] = "all"
+    """Ranks of a dispatch: every group of experts, or only as many as a token reaches."""
+    whole_sparsity: bool = False
+    """Whether experts over active experts is rounded down before use."""
+    bonus_token: bool = True
+    """Whether a verified draft yields one token more than were accepted."""
     prefill: Literal["colocated", "elsewhere"] = "colocated"
     """Whether prompts are read on the same accelerators, stalling decoding."""
     workspace_tokens: int = 8192
@@ -86,6 +96,8 @@ class Measured:
     send_seconds: float
     """Latency of one message between pipeline stages of one node."""
     send_bytes_per_second: float
+    dispatch_seconds: float
+    """Latency of sending tokens to their experts inside a node."""
     network_seconds: float
     """Latency of one message between nodes."""
     network_bytes_per_second: float
@@ -157,7 +169,6 @@ class Family:
 class CollectiveTable:
     """Measured all-reduces of one accelerator and implementation."""
 
-    implementation: str
     curves: Mapping[int, MeasuredCurve]
     source: str
 
@@ -176,8 +187,12 @@ class Profile:
     families: Mapping[str, Family] = field(default_factory=dict)
     payload_bytes: tuple[float, ...] = ()
     """Payloads at which `collectives` were measured."""
-    collectives: Mapping[str, CollectiveTable] = field(default_factory=dict)
-    """Measured all-reduces by accelerator."""
+    collectives: Mapping[str, Mapping[str, CollectiveTable]] = field(default_factory=dict)
+    """Measured all-reduces by accelerator and implementation."""
+    default_collectives: str = ""
+    """Implementation whose curves count where neither instance nor engine names one."""
+    rings: Mapping[str, float] = field(default_factory=dict)
+    """Link technology (its first letters) that forms a torus, to the seconds of one hop."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     """Link technology (its first letters) to the accelerator whose curves stand in for it."""
     link_efficiency: float = 1.0
@@ -186,6 +201,8 @@ class Profile:
     """All-reduce latency of two ranks where nothing was measured."""
     link_seconds_per_doubling: float = 0.0
     """What each doubling of the ranks adds to it."""
+    dispatch_seconds: float = 0.0
+    """Latency of an all-to-all inside a node."""
     network_seconds: float = 0.0
     """Latency of one message between nodes."""
     network_efficiency: float = 1.0

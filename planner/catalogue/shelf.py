@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.engine import Engine
 from planner.catalogue.profile import Profile
 from planner.catalogue.transformer import Transformer
 from planner.errors import Problem, UnknownNameError, near_misses
@@ -16,6 +17,7 @@ DATA = Path(__file__).parent / "data"
 ACCELERATORS = DATA / "accelerators"
 TRANSFORMERS = DATA / "transformers"
 PROFILES = DATA / "profiles"
+ENGINES = DATA / "engines"
 
 
 def slug(name: str) -> str:
@@ -63,6 +65,19 @@ def profile(name: str) -> Profile:
 
 
 @cache
+def engine(name: str) -> Engine:
+    """Return the serving engine called `name` (slug or alias).
+
+    Raises
+    ------
+    UnknownNameError
+        Where no file describes it; the nearest names are suggested.
+    """
+    record: Engine = _read(_find(ENGINES, name, "engine"), Engine)
+    return record
+
+
+@cache
 def accelerator_names() -> tuple[str, ...]:
     """Return the slugs of all accelerators, sorted."""
     return _slugs(ACCELERATORS)
@@ -78,6 +93,12 @@ def transformer_names() -> tuple[str, ...]:
 def profile_names() -> tuple[str, ...]:
     """Return the names of all profiles, sorted."""
     return _slugs(PROFILES)
+
+
+@cache
+def engine_names() -> tuple[str, ...]:
+    """Return the slugs of all serving engines, sorted."""
+    return _slugs(ENGINES)
 
 
 def _slugs(folder: Path) -> tuple[str, ...]:

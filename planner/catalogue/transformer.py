@@ -14,20 +14,65 @@ class GroupedQuery:
     query_heads: int
     kv_heads: int
     head_dim: int
+    value_dim: int | None = None
+    """Size of a value head; None where it is the key head's."""
     window: int | None = None
     """Positions a sliding-window layer keeps; None keeps all."""
     bias: bool = False
     """Whether the query, key and value projections add a bias."""
+    gated: bool = False
+    """Whether the output is multiplied by a gate as wide, projected from the layer's input."""
+    values_from_keys: bool = False
+    """Whether one projection serves keys and values; both are cached all the same."""
     kind: Literal["grouped-query"] = "grouped-query"
 
+    @property
+    def value_size(self) -> int:
+        """Size of a value head."""
+        return self.head_dim if self.value_dim is None else self.value_dim
+
+    @property
+    def query_width(self) -> int:
+        """Numbers of all queries of one token."""
+        return self.query_heads * self.head_dim
+
+    @property
+    def output_width(self) -> int:
+        """Numbers that the output projection takes from one token."""
+        return self.query_heads * self.value_size
+
+    @property
+    def gate_width(self) -> int:
+        """Numbers of the output gate of one token."""
+        return self.output_width if self.gated else 0
+
+    @property
+    def input_width(self) -> int:
+        """Numbers of one token that the projections from the hidden state yield."""
+        values = self.kv_heads * self.value_size
+        shared = values if self.values_from_keys else 0
+        return self.query_width + self.cache_elements() - shared + self.gate_width
+
     def parameters(self, hidden: int) -> int:
-        """Weights of the four projections of one layer."""
-        width_in = (self.query_heads + 2 * self.kv_heads) * self.head_dim
-        return hidden * (width_in + self.query_heads * self.head_dim) + self.bias * width_in
+        """Weights of the projections of one layer."""
+        return hidden * (self.input_width + self.output_width) + self.bias * self.input_width
 
     def cache_elements(self) -> int:
         """Numbers one layer caches for one position."""
-        return 2 * self.kv_heads * self.head_dim
+        return self.kv_heads * (self.head_dim + self.value_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """A light scorer that picks the positions which latent attention then attends to.
+
+    Layers that take over the choice of an earlier layer have no heads of their own: zero of both.
+    """
+
+    heads: int
+    head_dim: int
+    kept: int
+    """Positions kept for each new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +86,107 @@ class Latent:
     value_dim: int
     query_latent: int | None = None
     """Width of the compressed query; None where queries are projected directly."""
+    indexer: Indexer | None = None
+    down_projections: int = 1
+    """Matrices from the hidden size to the cached vector (the source paper counts two)."""
+    gated: bool = False
+    """Whether the output is multiplied by a gate as wide, projected from the layer's input."""
     kind: Literal["latent"] = "latent"
+
+    @property
+    def query_width(self) -> int:
+        """Numbers of all expanded queries of one token."""
+        return self.query_heads * (self.nope_dim + self.rotary_dim)
+
+    @property
+    def output_width(self) -> int:
+        """Numbers that the output projection takes from one token."""
+        return self.query_heads * self.value_dim
+
+    @property
+    def gate_width(self) -> int:
+        """Numbers of the output gate of one token."""
+        return self.output_width if self.gated else 0
+
+    def shared_parameters(self, hidden: int) -> int:
+        """Weights every tensor-parallel rank holds whole: the way down to the latent vectors."""
+        down = hidden * (self.down_projections * self.kv_latent + self.rotary_dim)
+        query = hidden * self.query_latent if self.query_latent is not None else 0
+        return down + query + self._indexer_parameters(hidden)
+
+    def split_parameters(self, hidden: int) -> int:
+        """Weights split by heads: the way up from the latent vectors, the gate and the output."""
+        source = self.query_latent if self.query_latent is not None else hidden
+        up = self.kv_latent * self.query_heads * (self.nope_dim + self.value_dim)
+        return source * self.query_width + up + (self.gate_width + self.output_width) * hidden
+
+    def _indexer_parameters(self, hidden: int) -> int:
+        if self.indexer is None:
+            return 0
+        source = self.query_latent if self.query_latent is not None else hidden
+        heads, size = self.indexer.heads, self.indexer.head_dim
+        return source * heads * size + hidden * (size + heads)
 
     def parameters(self, hidden: int) -> int:
         """Weights of all projections of one layer."""
-        query_width = self.query_heads * (self.nope_dim + self.rotary_dim)
-        query = hidden * query_width
-        if self.query_latent is not None:
-            query = self.query_latent * (hidden + query_width)
-        down = hidden * (self.kv_latent + self.rotary_dim)
-        up = self.kv_latent * self.query_heads * (self.nope_dim + self.value_dim)
-        return query + down + up + self.query_heads * self.value_dim * hidden
+        return self.shared_parameters(hidden) + self.split_parameters(hidden)
 
     def cache_elements(self) -> int:
         """Numbers one layer caches for one position."""
-        return self.kv_latent + self.rotary_dim
+        keys = self.indexer.head_dim if self.indexer is not None else 0
+        return self.kv_latent + self.rotary_dim + keys
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrent:
+    """Linear attention or a state space: a state of fixed size instead of a growing cache."""
+
+    key_heads: int
+    value_heads: int
+    key_dim: int
+    """Size of a key head, or of the state per channel."""
+    value_dim: int
+    """Size of a value head."""
+    convolution: int = 4
+    """Positions of the short convolution before the recurrence."""
+    gated: bool = True
+    """Whether the output is multiplied by a gate as wide as the values."""
+    gates_per_head: int = 2
+    """Scalars computed per value head and token, such as decay and step."""
+    low_rank_gates: int = 0
+    """Rank of gates as wide as the values that are computed through a bottleneck."""
+    kind: Literal["recurrent"] = "recurrent"
+
+    @property
+    def query_heads(self) -> int:
+        """Heads that tensor parallelism can split."""
+        return self.value_heads
+
+    @property
+    def value_width(self) -> int:
+        """Numbers of all values of one token."""
+        return self.value_heads * self.value_dim
+
+    @property
+    def convolved_width(self) -> int:
+        """Numbers of one token that pass the convolution: queries, keys and values."""
+        return 2 * self.key_heads * self.key_dim + self.value_width
+
+    def parameters(self, hidden: int) -> int:
+        """Weights of one layer."""
+        into = self.convolved_width + self.value_heads * self.gates_per_head
+        into += self.value_width if self.gated else 0
+        bottleneck = self.low_rank_gates * (hidden + self.value_width)
+        convolution = self.convolution * self.convolved_width
+        return hidden * (into + self.value_width) + bottleneck + convolution
+
+    def cache_elements(self) -> int:
+        """Numbers one layer caches for one more position: none."""
+        return 0
+
+    def state_elements(self) -> int:
+        """Numbers one layer keeps for one sequence, however long."""
+        return self.value_heads * self.key_dim * self.value_dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +222,10 @@ class Experts:
     shared_width: int = 0
     """Width of the experts every token passes, taken together."""
     gated: bool = True
+    latent: int | None = None
+    """Size tokens are projected to before the routed experts and back from after; None is none."""
+    router: bool = True
+    """Whether the router's weights count (the source paper leaves them out)."""
     kind: Literal["experts"] = "experts"
 
     @property
@@ -98,30 +233,46 @@ class Experts:
         """Matrices from the hidden size to the width."""
         return 2 if self.gated else 1
 
+    def expert_parameters(self, hidden: int) -> int:
+        """Weights of one routed expert."""
+        return (self.matrices_in + 1) * (self.latent or hidden) * self.width
+
+    def common_parameters(self, hidden: int) -> int:
+        """Weights every token meets: the router, the shared experts and the way to the latent."""
+        router = hidden * self.count if self.router else 0
+        shared = (self.matrices_in + 1) * hidden * self.shared_width
+        return router + shared + 2 * hidden * (self.latent or 0)
+
     def parameters(self, hidden: int) -> int:
         """Weights of one layer, all experts and the router."""
-        matrices = self.matrices_in + 1
-        experts = matrices * hidden * (self.count * self.width + self.shared_width)
-        return experts + hidden * self.count
+        return self.count * self.expert_parameters(hidden) + self.common_parameters(hidden)
 
     def active_parameters(self, hidden: int) -> int:
         """Weights one token meets."""
-        matrices = self.matrices_in + 1
-        experts = matrices * hidden * (self.active * self.width + self.shared_width)
-        return experts + hidden * self.count
+        return self.active * self.expert_parameters(hidden) + self.common_parameters(hidden)
 
 
-Attention = GroupedQuery | Latent
+Attention = GroupedQuery | Latent | Recurrent
 FeedForward = Dense | Experts
 
 
 @dataclass(frozen=True, slots=True)
 class LayerGroup:
-    """Layers of one kind, in any place of the stack."""
+    """Layers of one kind, in any place of the stack; a part that is None is left out of them."""
 
     count: int
-    attention: Attention
-    feedforward: FeedForward
+    attention: Attention | None
+    feedforward: FeedForward | None
+
+    def parameters(self, hidden: int) -> int:
+        """Weights of one layer."""
+        attention = self.attention.parameters(hidden) if self.attention else 0
+        return attention + (self.feedforward.parameters(hidden) if self.feedforward else 0)
+
+    def active_parameters(self, hidden: int) -> int:
+        """Weights of one layer that one token meets."""
+        attention = self.attention.parameters(hidden) if self.attention else 0
+        return attention + (self.feedforward.active_parameters(hidden) if self.feedforward else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +301,10 @@ class Transformer:
     """Attention and feed-forward read the same input, so one all-reduce serves both."""
     context: int | None = None
     """Longest context the makers support, in tokens."""
+    learned_positions: int = 0
+    """Positions that have an embedding of their own, beside the words."""
+    prediction_layers: int = 0
+    """Extra layers that predict further tokens (multi-token prediction), not counted elsewhere."""
     weight_precision: str = "bf16"
     """Precision of the published weights."""
     published: Published | None = None
@@ -170,30 +325,18 @@ class Transformer:
     @property
     def layer_parameters(self) -> int:
         """Weights of all layers, without embeddings."""
-        return sum(
-            group.count
-            * (group.attention.parameters(self.hidden) + group.feedforward.parameters(self.hidden))
-            for group in self.layers
-        )
+        return sum(group.count * group.parameters(self.hidden) for group in self.layers)
 
     @property
     def parameters(self) -> int:
-        """All weights: layers, the embedding, and the output projection unless it is tied."""
-        return self.layer_parameters + self.embedding_parameters * (
-            1 if self.tied_embeddings else 2
-        )
+        """All weights: layers, the embeddings, and the output projection unless it is tied."""
+        words = self.embedding_parameters * (1 if self.tied_embeddings else 2)
+        return self.layer_parameters + words + self.learned_positions * self.hidden
 
     @property
     def active_parameters(self) -> int:
         """Weights one token meets: its layers and the output projection (a look-up is no work)."""
-        layers = sum(
-            group.count
-            * (
-                group.attention.parameters(self.hidden)
-                + group.feedforward.active_parameters(self.hidden)
-            )
-            for group in self.layers
-        )
+        layers = sum(group.count * group.active_parameters(self.hidden) for group in self.layers)
         return layers + self.embedding_parameters
 
     @property
@@ -202,14 +345,27 @@ class Transformer:
         return sum(
             group.count * group.attention.cache_elements()
             for group in self.layers
-            if getattr(group.attention, "window", None) is None
+            if group.attention is not None and getattr(group.attention, "window", None) is None
         )
+
+    @property
+    def cache_elements_per_sequence(self) -> int:
+        """Cached numbers of one long sequence that do not grow: full windows and states."""
+        return sum(group.count * _fixed_elements(group.attention) for group in self.layers)
 
     @property
     def kinds(self) -> Mapping[str, int]:
         """Layers by kind of attention and of feed-forward block."""
         counts: dict[str, int] = {}
         for group in self.layers:
-            for kind in (group.attention.kind, group.feedforward.kind):
-                counts[kind] = counts.get(kind, 0) + group.count
+            for part in (group.attention, group.feedforward):
+                if part is not None:
+                    counts[part.kind] = counts.get(part.kind, 0) + group.count
         return counts
+
+
+def _fixed_elements(attention: Attention | None) -> int:
+    if isinstance(attention, Recurrent):
+        return attention.state_elements()
+    window = getattr(attention, "window", None)
+    return 0 if attention is None or window is None else window * attention.cache_elements()
