@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from planner import catalogue
-from planner.candidates import Degrees, evaluate
 from planner.catalogue.profile import Profile
+from planner.evaluating import Degrees, Evaluator
 from planner.instance import Instance, Pool, Workload
 from planner.question import Question, ask
 from planner.terms.calibration import rates
@@ -100,9 +100,10 @@ def predict(rows: pd.DataFrame, profile: Profile) -> npt.NDArray[np.float64]:
         supply = question.pools[0]
         supply = replace(supply, rates=rates(supply.accelerator, profile))
         batch = rows.batch.to_numpy(float)[where]
-        degrees = Degrees(np.asarray(float(tp)), np.asarray(1.0), batch)
+        one = np.asarray(1.0)
+        degrees = Degrees(np.asarray(float(tp)), one, batch, one, one)
         asked = replace(question, instance=instance)
-        timing = evaluate(asked, supply, Precision(weights, kv), degrees)
+        timing = Evaluator(asked, supply, Precision(weights, kv), degrees)()
         served = rows.source.to_numpy()[where] == "samples"
         seconds[where] = timing.step + np.where(served, timing.stall, 0.0)
     return seconds

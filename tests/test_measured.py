@@ -13,10 +13,10 @@ import pytest
 
 from planner import catalogue
 from planner.catalogue.accelerator import PRECISIONS, Accelerator
-from planner.catalogue.profile import Profile
-from planner.catalogue.transformer import Dense, GroupedQuery, Transformer
+from planner.catalogue.profile import Measured, Profile
+from planner.catalogue.transformer import GroupedQuery, Transformer
 from planner.terms.calibration import rates
-from planner.terms.forward import forward, unsupported
+from planner.terms.forward import forward
 from planner.terms.passes import Pass, Precision
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "accuracy.py"
@@ -126,7 +126,8 @@ def test_every_accelerator_has_rates_within_its_data_sheet(calibrated, name):
     assert 0 < found.memory_bytes <= sheet.memory_bytes
     assert found.layer_seconds > 0 and found.step_seconds >= 0
     assert found.combine_power >= 1
-    for curve in found.collectives.curves.values():
+    net = found.collectives
+    for curve in net.curves.values() if isinstance(net, Measured) else ():
         assert list(curve.seconds) == sorted(curve.seconds)
         assert all(0 < number < math.inf for number in (*curve.seconds, curve.bytes_per_second))
 
@@ -139,12 +140,9 @@ def test_efficiencies_are_plausible(calibrated):
         assert 0 < family.memory_efficiency <= 0.95
 
 
-TP = (1, 2, 8)
-BATCH = (1, 16, 256)
+TP = (1, 8)
+BATCH = (1, 256)
 CONTEXT = (128, 8192)
-DENSE = [
-    name for name in catalogue.transformer_names() if not unsupported(catalogue.transformer(name))
-]
 
 
 def roofline(
@@ -152,21 +150,19 @@ def roofline(
 ) -> float:
     """Least seconds of a decoding step at every number of the data sheet, in plain Python."""
     tp, batch, context = case
-    parameters = cached = attended = 0
+    cached = attended = 0
     for group in llm.layers:
-        heads, block = group.attention, group.feedforward
-        assert isinstance(heads, GroupedQuery) and isinstance(block, Dense)
-        width = heads.query_heads * heads.head_dim
-        keys = heads.kv_heads * heads.head_dim
-        matrices = 3 if block.gated else 2
-        parameters += group.count * llm.hidden * (2 * width + 2 * keys + matrices * block.width)
-        positions = min(context, heads.window or context)
-        cached += group.count * 2 * keys * positions
-        attended += group.count * 4 * width * positions
-    output = llm.vocabulary * llm.hidden
-    read = parameters * PRECISIONS[weights] + output * 2.0 + batch * cached * 2.0
+        heads = group.attention
+        if isinstance(heads, GroupedQuery):
+            positions = min(context, heads.window or context)
+            width = heads.query_heads * (heads.head_dim + (heads.value_dim or heads.head_dim))
+            cached += group.count * heads.cache_elements() * positions
+            attended += group.count * 2 * width * positions
+        elif heads is not None and heads.kind == "latent" and heads.indexer is None:
+            cached += group.count * heads.cache_elements() * context
+    read = llm.active_parameters * PRECISIONS[weights] + batch * cached * 2.0
     peak = max(sheet.flop_per_second.get(weights, 0.0), sheet.flop_per_second["bf16"])
-    flop = batch * (2 * (parameters + output) + attended)
+    flop = batch * (2 * llm.active_parameters + attended)
     return max(read / sheet.memory_bytes_per_second, flop / peak) / tp
 
 
@@ -179,7 +175,7 @@ def test_no_prediction_beats_the_data_sheet(calibrated, name, weights):
         *(np.asarray(axis, dtype=float) for axis in (TP, BATCH, CONTEXT)), indexing="ij"
     )
     one = np.asarray(1.0)
-    for slug in DENSE:
+    for slug in catalogue.transformer_names():
         llm = catalogue.transformer(slug)
         step = forward(
             llm, Precision(weights), found, calibrated.switches, Pass(tp, one, batch, one, context)

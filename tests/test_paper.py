@@ -1,74 +1,55 @@
-"""The paper profile against the source paper's own program, term by term."""
+"""The paper profile against the source paper's own program: terms, frontiers, tables."""
 
-import csv
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pytest
+from paper import comparisons, lab, reference
 
 from planner import catalogue
-from planner.catalogue.transformer import Dense, GroupedQuery, LayerGroup, Transformer
-from planner.terms import toy
+from planner.terms import paper, toy
 from planner.terms.calibration import rates
-from planner.terms.capacity import resident_bytes
 from planner.terms.forward import Terms, forward
 from planner.terms.passes import Pass, Precision
 
-DATA = Path(__file__).parent / "data" / "reference"
 PROFILE = catalogue.profile("paper")
 TOLERANCE = 1e-6
+GOLDEN = reference.read("golden_terms_F.csv.gz")
+Row = dict[str, str]
 
 
-def read(name: str) -> list[dict[str, str]]:
-    with (DATA / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+@cache
+def groups() -> dict[tuple[str, str, str], list[Row]]:
+    """Golden rows by version, transformer and layout."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for row in GOLDEN:
+        found.setdefault((row["version"], row["model"], row["tp_layout"]), []).append(row)
+    return found
 
 
-def reference_transformer(row: dict[str, str]) -> Transformer:
-    """A dense transformer of the paper's program, from its table of derived numbers."""
-    attention = GroupedQuery(
-        query_heads=int(row["n_query_heads"]),
-        kv_heads=int(row["n_query_heads"]) // int(row["group_size"]),
-        head_dim=int(row["d_head"]),
-    )
-    block = Dense(width=int(row["d_ff"]), gated=row["ff_matrix_in"] == "2")
-    return Transformer(
-        name=row["id"],
-        title=row["name"],
-        hidden=int(row["d_model"]),
-        vocabulary=int(row["vocab"]),
-        layers=(LayerGroup(int(row["layers"]), attention, block),),
-        source="reference_transformers.csv",
-        date="2025-05-27",
-    )
+def column(rows: list[Row], name: str) -> np.ndarray:
+    return np.asarray([float(row[name]) for row in rows])
 
 
-WEIGHTS = {"0.5": "fp4", "1": "fp8", "2": "bf16"}
-TRANSFORMERS = {
-    row["id"]: (reference_transformer(row), WEIGHTS[row["weight_bytes"]])
-    for row in read("reference_transformers.csv")
-    if row["n_experts"] == "1" and row["d_model"].isdigit()
-}
-GOLDEN = read("golden_terms_dense_F_final.csv")
-
-
-def golden_terms(rows: list[dict[str, str]], name: str, layout: str) -> Terms:
-    """All rows of one transformer and layout, timed in one call."""
-    column = {
-        key: np.asarray([float(row[key]) for row in rows])
-        for key in ("n_gpu", "batch", "pp", "input_len", "seq_len")
-    }
-    llm, weights = TRANSFORMERS[name]
+@cache
+def golden_terms(version: str, name: str, layout: str) -> Terms:
+    """All rows of one version, transformer and layout, timed in one call."""
+    rows = groups()[version, name, layout]
+    width = column(rows, "n_gpu") / column(rows, "pp")
+    groups_of_attention = column(rows, "attn_scaledown")
     step = Pass(
-        tp=column["n_gpu"] / column["pp"],
-        pp=column["pp"],
-        sequences=column["batch"] / column["pp"],
-        positions=column["seq_len"],
-        context=column["input_len"],
+        tp=width / groups_of_attention,
+        pp=column(rows, "pp"),
+        sequences=column(rows, "batch") / column(rows, "pp"),
+        positions=column(rows, "seq_len"),
+        context=column(rows, "input_len"),
         layout="1d" if layout == "1D" else "2d",
+        dp=groups_of_attention,
+        ep=np.maximum(column(rows, "n_ep"), 1.0),
     )
     found = rates(catalogue.accelerator("h100-sxm"), PROFILE)
-    return forward(llm, Precision(weights=weights), found, PROFILE.switches, step)
+    precision = Precision(weights=reference.weights(name))
+    return forward(reference.transformer(name), precision, found, PROFILE.switches, step)
 
 
 COLUMNS = {
@@ -78,6 +59,8 @@ COLUMNS = {
     "net_bandwidth_s": lambda t: t.network_parts["all_reduce"],
     "p2p_latency_s": lambda t: t.latency_parts["stage_hops"],
     "p2p_bandwidth_s": lambda t: t.network_parts["stage_hops"],
+    "ep_latency_s": lambda t: t.latency_parts["experts"],
+    "ep_bandwidth_s": lambda t: t.network_parts["experts"],
     "memory_s": lambda t: t.memory,
     "mem_ff_w_s": lambda t: t.memory_parts["feedforward_weights"],
     "mem_ff_act_s": lambda t: t.memory_parts["feedforward_activations"],
@@ -90,72 +73,188 @@ COLUMNS = {
     "arith_attnproj_s": lambda t: t.arithmetic_parts["projections"],
     "arith_attnkv_s": lambda t: t.arithmetic_parts["attention"],
 }
-GROUPS = sorted({(row["model"], row["tp_layout"]) for row in GOLDEN})
 
 
-@pytest.mark.parametrize(("name", "layout"), GROUPS)
-@pytest.mark.parametrize("column", COLUMNS)
-def test_every_term_agrees_with_the_reference(name: str, layout: str, column: str) -> None:
-    rows = [row for row in GOLDEN if (row["model"], row["tp_layout"]) == (name, layout)]
-    expected = np.asarray([float(row[column]) for row in rows])
-    found = np.broadcast_to(COLUMNS[column](golden_terms(rows, name, layout)), expected.shape)
+@pytest.mark.parametrize("group", sorted(groups()), ids="-".join)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_term_agrees_with_the_reference(group: tuple[str, str, str], name: str) -> None:
+    expected = column(groups()[group], name)
+    found = np.broadcast_to(COLUMNS[name](golden_terms(*group)), expected.shape)
     np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=0.0)
 
 
 def test_the_golden_rows_are_all_there() -> None:
-    assert len(GOLDEN) == 912
-    assert len(GROUPS) == 6
-
-
-@pytest.mark.parametrize("name", sorted({row["model"] for row in GOLDEN}))
-def test_what_fits_agrees_with_the_reference(name: str) -> None:
-    rows = [row for row in GOLDEN if row["model"] == name]
-    llm, weights = TRANSFORMERS[name]
-    column = {
-        key: np.asarray([float(row[key]) for row in rows])
-        for key in ("n_gpu", "batch", "pp", "input_len")
+    assert len(GOLDEN) == 5520
+    assert {row["version"] for row in GOLDEN} == {"F_final", "F_new"}
+    assert {row["model"] for row in GOLDEN} == {
+        "Llama_3_8B",
+        "Llama_3_70B",
+        "Llama_3_70B_8_bit",
+        "Mixtral_8x22B",
+        "DeepSeek_V3",
     }
-    resident = resident_bytes(
-        llm,
-        Precision(weights=weights),
-        PROFILE.switches,
-        tp=column["n_gpu"] / column["pp"],
-        pp=column["pp"],
-        batch=column["batch"],
-        length=column["input_len"],
-    )
-    capacity = rates(catalogue.accelerator("h100-sxm"), PROFILE).memory_bytes
-    staffed = column["pp"] <= np.minimum(column["n_gpu"], column["batch"])
-    expected = np.asarray([row["fits"] == "1" for row in rows])
-    np.testing.assert_array_equal((resident <= capacity) & staffed, expected)
-    assert expected.any()
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
-def test_derived_numbers_of_dense_transformers(name: str) -> None:
-    row = next(row for row in read("reference_transformers.csv") if row["id"] == name)
-    llm, _ = TRANSFORMERS[name]
+@pytest.mark.parametrize("group", sorted(groups()), ids="-".join)
+def test_what_fits_agrees_with_the_reference(group: tuple[str, str, str]) -> None:
+    rows = groups()[group]
+    model = lab.paper_model(group[1], lab.Case(group[1]))
+    gpus, batch, pp = (column(rows, key) for key in ("n_gpu", "batch", "pp"))
+    space = paper.Space(groups=group[0] == "F_new")
+    found = [
+        bool(paper.feasible(model, space, g, b, p, context=length))
+        for g, b, p, length in zip(gpus, batch, pp, column(rows, "input_len"), strict=True)
+    ]
+    assert found == [row["fits"] == "1" for row in rows]
+    assert any(found)
+
+
+@pytest.mark.parametrize("name", reference.rows())
+def test_derived_numbers_of_transformers(name: str) -> None:
+    row, llm = reference.rows()[name], reference.transformer(name)
     assert llm.parameters == pytest.approx(float(row["total_params"]), rel=1e-12)
     cache_bytes = llm.cache_elements_per_token * float(row["act_bytes"])
     assert cache_bytes == pytest.approx(float(row["kv_bytes_per_token"]), rel=1e-12)
 
 
-TABLE_1 = {
-    "Llama 3 8B": "Llama_3_8B",
-    "Llama 3 70B": "Llama_3_70B",
-    "GPT-3": "GPT_3",
-    "PaLM-540B": "PaLM_540B",
-    "GPT-4 (architecture from Patel and Wong 2023)": "GPT_4",
-}
+def token_seconds(case: lab.Case, gpus: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    model = lab.paper_model(case.llm, case)
+    space = paper.Space(stages=case.stages)
+    return paper.token_seconds(
+        model, space, gpus, batch, context=case.context, draft=lab.draft_of(case)
+    )
 
 
-@pytest.mark.parametrize("row", [row for row in read("paper_tables.csv") if row["table"] == "1"])
-def test_table_1_from_the_closed_form(row: dict[str, str]) -> None:
-    shape = next(r for r in read("reference_transformers.csv") if r["id"] == TABLE_1[row["row"]])
+FRONTIER = reference.read("golden_frontier_F.csv")
+CURVES = sorted({(row["comparison"], row["setting"]) for row in FRONTIER})
+
+
+@pytest.mark.parametrize("curve", CURVES, ids=": ".join)
+def test_points_of_the_frontiers_are_as_fast_and_as_dear(curve: tuple[str, str]) -> None:
+    rows = [row for row in FRONTIER if (row["comparison"], row["setting"]) == curve]
+    assert len(rows) == 40
+    case = comparisons.frontier_case(*curve, stages=False)
+    axes = (column(rows, "n_gpu"), column(rows, "batch"))
+    np.testing.assert_allclose(
+        token_seconds(case, *axes), 1.0 / column(rows, "tokens_per_s"), rtol=TOLERANCE
+    )
+    if not case.acceptance:
+        model = lab.paper_model(case.llm, case)
+        found = paper.frontier_grid(
+            model, paper.Space(), lab.price(case), context=case.context, points=axes
+        )
+        np.testing.assert_allclose(found.dollars, column(rows, "usd_per_Mtok"), rtol=TOLERANCE)
+
+
+PLAIN = [curve for curve in CURVES if curve not in comparisons.DRAFTED]
+
+
+@pytest.mark.parametrize("curve", CURVES, ids=": ".join)
+def test_frontiers_buy_the_same_speed_at_equal_cost(curve: tuple[str, str]) -> None:
+    """The whole grid where no draft makes it slow, else every tenth point: none may be better."""
+    rows = [row for row in FRONTIER if (row["comparison"], row["setting"]) == curve]
+    case = comparisons.frontier_case(*curve, stages=False)
+    found = lab.real(1 if curve in PLAIN else 10).front(case)
+    dollars = column(rows, "usd_per_Mtok")
+    ratio = paper.speed_at(found, dollars * (1 + 1e-9)) / column(rows, "tokens_per_s")
+    assert (ratio <= 1.01).all()
+    if curve in PLAIN:
+        assert (ratio >= 0.99).all()
+
+
+SUMMARY = reference.read("golden_summary_F.csv")
+
+
+@cache
+def summary_groups() -> dict[lab.Case, list[Row]]:
+    """Rows of the summary by case."""
+    found: dict[lab.Case, list[Row]] = {}
+    for row in SUMMARY:
+        found.setdefault(comparisons.summary_case(row), []).append(row)
+    return found
+
+
+@pytest.mark.parametrize("case", summary_groups(), ids=str)
+def test_fastest_and_preferred_points_of_every_comparison(case: lab.Case) -> None:
+    rows = summary_groups()[case]
+    gpus, batch = column(rows, "n_gpu"), column(rows, "batch")
+    seconds = token_seconds(case, gpus, batch)
+    np.testing.assert_allclose(1.0 / seconds, column(rows, "tokens_per_s"), rtol=TOLERANCE)
+
+
+GRID = paper.GRID_POINTS
+
+
+def around(case: lab.Case) -> paper.Points:
+    """The grid's points near F's fastest and preferred one, and every twentieth elsewhere."""
+    axes = []
+    for axis, name in zip(
+        paper.grid(lab.paper_model(case.llm, case)), ("n_gpu", "batch"), strict=True
+    ):
+        kept = set(range(0, GRID, 20))
+        for row in summary_groups()[case]:
+            at = int(np.argmin(np.abs(np.log(axis.ravel() / float(row[name])))))
+            kept |= set(range(max(at - 2, 0), min(at + 3, GRID)))
+        axes.append(np.take(axis.ravel(), sorted(kept)))
+    model, space = lab.paper_model(case.llm, case), paper.Space(stages=case.stages)
+    points = (axes[0][:, np.newaxis], axes[1][np.newaxis, :])
+    return paper.frontier_grid(
+        model,
+        space,
+        lab.price(case),
+        context=case.context,
+        draft=lab.draft_of(case),
+        points=points,
+    )
+
+
+PRINTED = [row for row in reference.read("paper_tables.csv") if row["table"] in "2346"]
+
+
+@pytest.mark.parametrize("row", PRINTED, ids=lambda row: f"{row['table']}: {row['row']}")
+def test_tables_2_3_4_and_6_to_the_printed_digits(row: Row) -> None:
+    """Rounded as printed; 246.496 was printed as 247, through 246.50."""
+    case, kind = comparisons.table_case(row)
+    every = around(case)
+    point = paper.swiftest(every)
+    if kind == "pref_alpha3":
+        point = paper.preferred(paper.frontier(every))
+    assert float(row["tokens_per_s"]) == pytest.approx(float(point.speed), abs=0.5)
+    assert float(row["n_gpu"]) == pytest.approx(float(point.gpus), abs=0.5)
+    if kind == "pref_alpha3":
+        assert float(row["usd_per_Mtok"]) == pytest.approx(float(point.dollars), abs=0.005)
+        assert float(row["batch"]) == pytest.approx(float(point.batch), abs=0.505)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in reference.read("paper_tables.csv") if row["table"] == "1"]
+)
+def test_table_1_from_the_closed_form(row: Row) -> None:
+    llm = comparisons.TABLE_1[row["row"]]
     fastest = toy.fastest(
-        weight_bytes=float(shape["weight_bytes"]) * float(shape["total_params"]),
-        layers=int(shape["layers"]),
+        weight_bytes=2.0 * reference.transformer(llm).parameters,
+        layers=reference.transformer(llm).layer_count,
         memory_bytes_per_second=3.3e12,
     )
     assert round(1.0 / fastest.seconds) == int(row["tokens_per_s"])
     assert round(fastest.gpus) == int(row["n_gpu"])
+
+
+def test_the_paper_s_search_refuses_what_memory_cannot_hold() -> None:
+    case = lab.Case("Llama_3_70B", context=1e5)
+    model = lab.paper_model(case.llm, case)
+    seconds = paper.step_seconds(
+        model,
+        paper.Space(groups=False),
+        np.asarray([2.0]),
+        np.asarray([64.0]),
+        context=case.context,
+    )
+    assert np.isinf(seconds).all()
+
+
+def test_deployments_of_whole_numbers_are_no_faster_than_real_ones() -> None:
+    case = lab.Case("Llama_3_70B_8_bit", stages=False)
+    found = lab.whole(lab.paper_model, "whole").swiftest(case)
+    assert float(found.gpus).is_integer()
+    assert float(found.speed) <= float(lab.real(4).swiftest(case).speed) * 1.01

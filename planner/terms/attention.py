@@ -1,16 +1,24 @@
-"""Attention: the arithmetic, the weights, the cache and the activations of one layer."""
+"""Attention: the arithmetic, the weights, the cache and the activations of one layer.
+
+One rank of a tensor-parallel group is looked at; `planner/terms/passes.py` says what a pass is.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import GroupedQuery
+from planner.catalogue.transformer import Attention, GroupedQuery, Latent, Recurrent
 from planner.terms.matrix import per_rank_words, shared_split_words
 from planner.terms.passes import Floats, Pass
 
+STATE_PASSES = 2.0
+"""A recurrent state is read and written in every pass."""
+STATE_FLOP = 6.0
+"""FLOP per number of a recurrent state and token: decay, update and read."""
 
-def attended(attention: GroupedQuery, step: Pass, switches: Switches) -> Floats:
+
+def attended(window: int | None, step: Pass, switches: Switches) -> Floats:
     """Mean number of positions one new position attends to (T2).
 
     A causal position attends to what was cached and to the new ones up to itself, at most its
@@ -19,22 +27,54 @@ def attended(attention: GroupedQuery, step: Pass, switches: Switches) -> Floats:
     cached, new = step.context, step.positions
     if switches.attention_context == "cached":
         return cached * np.ones_like(new)
-    if attention.window is None:
+    if window is None:
         return cached + (new + 1.0) / 2.0
-    growing = np.clip(attention.window - cached, 0.0, new)
+    growing = np.clip(window - cached, 0.0, new)
     total = growing * cached + growing * (growing + 1.0) / 2.0
-    return (total + (new - growing) * attention.window) / new
+    return (total + (new - growing) * window) / new
 
 
-def score_flop(attention: GroupedQuery, step: Pass, switches: Switches) -> Floats:
-    """FLOP of scores and weighted values of one layer, all ranks together (T3)."""
-    per_position = 4.0 * attention.query_heads * attention.head_dim
-    return per_position * attended(attention, step, switches) * step.tokens
+def score_flop(attention: Attention, step: Pass, switches: Switches) -> Floats:
+    """FLOP of one rank for scores and weighted values of one layer (T3).
+
+    Every attention group works on its own sequences, in the paper's program too.
+    """
+    ranks = step.tp
+    tokens = step.tokens / step.dp
+    if switches.data_parallel_splits:
+        tokens = step.group_tokens(switches)
+    if isinstance(attention, Recurrent):
+        return STATE_FLOP * attention.state_elements() * tokens / ranks
+    if isinstance(attention, GroupedQuery):
+        width = attention.query_width + attention.output_width
+        return 2.0 * width * attended(attention.window, step, switches) * tokens / ranks
+    return _latent_score_flop(attention, step, switches) * tokens
 
 
-def projection_flop(attention: GroupedQuery, hidden: int, step: Pass) -> Floats:
-    """FLOP of the query, key, value and output projections of one layer, all ranks (T4)."""
-    return 2.0 * attention.parameters(hidden) * step.tokens
+def _latent_score_flop(attention: Latent, step: Pass, switches: Switches) -> Floats:
+    """FLOP of one rank and token: absorbed when decoding, expanded when reading prompts (T49).
+
+    Absorbed, every head attends over the cached vector itself, of `kv_latent` and `rotary_dim`;
+    an indexer scores all positions and keeps some.
+    """
+    if step.reading:
+        width = attention.nope_dim + attention.rotary_dim + attention.value_dim
+    else:
+        width = 2 * attention.kv_latent + attention.rotary_dim
+    kept = attention.indexer.kept if attention.indexer else None
+    scores = 2.0 * attention.query_heads * width * attended(kept, step, switches) / step.tp
+    if attention.indexer is None:
+        return scores
+    indexer = 2.0 * attention.indexer.heads * attention.indexer.head_dim
+    return scores + indexer * attended(None, step, switches)
+
+
+def projection_flop(attention: Attention, hidden: int, step: Pass, switches: Switches) -> Floats:
+    """FLOP of one rank for the projections of one layer (T4)."""
+    weights = weights_per_rank(attention, hidden, step.tp, switches, traffic=False)
+    if not (switches.heads_replicated and isinstance(attention, Latent)):
+        weights = attention.parameters(hidden) / step.tp
+    return 2.0 * weights * step.group_tokens(switches)
 
 
 def kv_heads_per_rank(attention: GroupedQuery, tp: Floats, *, replicated: bool) -> Floats:
@@ -43,43 +83,114 @@ def kv_heads_per_rank(attention: GroupedQuery, tp: Floats, *, replicated: bool) 
     return np.maximum(share, 1.0) if replicated else share
 
 
-def cached_positions(attention: GroupedQuery, length: Floats) -> Floats:
+def cached_positions(window: int | None, length: Floats) -> Floats:
     """Positions of a sequence of `length` that one layer keeps (T6)."""
-    if attention.window is None:
-        return length
-    return np.minimum(length, attention.window)
+    return length if window is None else np.minimum(length, window)
 
 
 def cache_elements_per_rank(
-    attention: GroupedQuery, length: Floats, tp: Floats, switches: Switches
+    attention: Attention, length: Floats, tp: Floats, switches: Switches
 ) -> Floats:
-    """Cached numbers of one sequence of `length` in one layer of one rank (T7)."""
+    """Cached numbers of one sequence of `length` in one layer of one rank (T7).
+
+    Every rank holds the whole latent vector; recurrent states are split by heads.
+    """
+    if isinstance(attention, Recurrent):
+        return attention.state_elements() / tp * np.ones_like(length)
+    if isinstance(attention, Latent):
+        share = np.ones_like(tp) if switches.heads_replicated else 1.0 / tp
+        return length * attention.cache_elements() * share
     heads = kv_heads_per_rank(attention, tp, replicated=switches.heads_replicated)
     per_head = attention.cache_elements() / attention.kv_heads
-    return cached_positions(attention, length) * heads * per_head
+    return cached_positions(attention.window, length) * heads * per_head
+
+
+def cache_elements_moved(
+    attention: Attention, length: Floats, tp: Floats, switches: Switches
+) -> Floats:
+    """Cached numbers of one sequence that one rank reads and writes in one pass (T50).
+
+    An indexer reads its own keys at every position and the latent vector where it keeps one.
+    """
+    moved = cache_elements_per_rank(attention, length, tp, switches)
+    if isinstance(attention, Recurrent):
+        return STATE_PASSES * moved
+    if isinstance(attention, Latent) and attention.indexer is not None:
+        latent = attention.kv_latent + attention.rotary_dim
+        kept = np.minimum(length, attention.indexer.kept)
+        return moved - (length - kept) * latent
+    return moved
 
 
 def weights_per_rank(
-    attention: GroupedQuery, hidden: int, tp: Floats, switches: Switches
+    attention: Attention, hidden: int, tp: Floats, switches: Switches, *, traffic: bool = True
 ) -> Floats:
-    """Projection weights one rank holds and reads of one layer (T8)."""
-    heads = kv_heads_per_rank(attention, tp, replicated=switches.heads_replicated)
-    keys_values = attention.cache_elements() / attention.kv_heads * heads
-    queries = attention.query_heads * attention.head_dim / tp
-    return hidden * (2.0 * queries + keys_values)
+    """Projection weights of one layer that one rank holds and reads (T8).
+
+    Key/value heads and the way down to latent vectors are copied where they cannot be split. The
+    source paper's program splits everything, and reads other latent matrices than it holds.
+    """
+    if isinstance(attention, GroupedQuery):
+        heads = kv_heads_per_rank(attention, tp, replicated=switches.heads_replicated)
+        per_head = hidden * attention.cache_elements() / attention.kv_heads
+        split = attention.parameters(hidden) - per_head * attention.kv_heads
+        return split / tp + per_head * heads
+    if isinstance(attention, Latent):
+        if switches.heads_replicated:
+            shared = attention.shared_parameters(hidden)
+            return shared + attention.split_parameters(hidden) / tp
+        if traffic and switches.activation_traffic == "shared-split":
+            return sum(rows * columns for rows, columns in _merged(attention, hidden)) / tp
+    return attention.parameters(hidden) / tp
 
 
-def activation_words(
-    attention: GroupedQuery, hidden: int, step: Pass, switches: Switches
-) -> Floats:
+def _merged(attention: Latent, hidden: int) -> list[tuple[float, float]]:
+    """Matrices of the source paper's latent attention: down together, up together, out."""
+    latent = attention.kv_latent + (attention.query_latent or 0)
+    up = attention.query_width + attention.query_heads * (attention.nope_dim + attention.value_dim)
+    return [(latent, hidden), (up, latent), (hidden, attention.output_width)]
+
+
+def activation_words(attention: Attention, hidden: int, step: Pass, switches: Switches) -> Floats:
     """Matrix inputs and outputs one rank reads and writes in one layer's projections (T9)."""
-    queries = attention.query_heads * attention.head_dim
-    width = queries + attention.cache_elements()
+    tokens = step.group_tokens(switches)
     if switches.activation_traffic == "shared-split":
-        qkv = shared_split_words(width, hidden, step.tokens, step.tp)
-        return qkv + shared_split_words(hidden, queries, step.tokens, step.tp)
+        words: Floats = np.asarray(0.0)
+        for rows, columns in _matrices(attention, hidden):
+            words = words + shared_split_words(rows, columns, tokens, step.tp)
+        return words
+    words = per_rank_words(hidden, _output_width(attention) / step.tp, tokens)
+    return words + per_rank_words(_input_width(attention, step, switches), hidden, tokens)
+
+
+def _matrices(attention: Attention, hidden: int) -> list[tuple[float, float]]:
+    if isinstance(attention, Latent):
+        return _merged(attention, hidden)
+    return [(reduced_width(attention), hidden), (hidden, _output_width(attention))]
+
+
+def _output_width(attention: Attention) -> int:
+    """Numbers of one token that enter the output projection."""
+    return attention.value_width if isinstance(attention, Recurrent) else attention.output_width
+
+
+def _input_width(attention: Attention, step: Pass, switches: Switches) -> Floats:
+    """Numbers of one token that one rank's projections from the hidden state yield."""
+    if isinstance(attention, Recurrent):
+        return attention.convolved_width / step.tp
+    if isinstance(attention, Latent):
+        latent = attention.kv_latent + attention.rotary_dim + (attention.query_latent or 0)
+        return latent + attention.query_width / step.tp
     heads = kv_heads_per_rank(attention, step.tp, replicated=switches.heads_replicated)
-    local_queries = queries / step.tp
-    local_width = local_queries + attention.cache_elements() / attention.kv_heads * heads
-    qkv = per_rank_words(local_width, hidden, step.tokens)
-    return qkv + per_rank_words(hidden, local_queries, step.tokens)
+    per_head = attention.cache_elements() / attention.kv_heads
+    return (attention.query_width + attention.gate_width) / step.tp + per_head * heads
+
+
+def reduced_width(attention: Attention) -> float:
+    """Words of one token that two-dimensional tensor parallelism reduces after projecting (T51)."""
+    if isinstance(attention, Recurrent):
+        return attention.convolved_width
+    if isinstance(attention, Latent):
+        expanded = attention.query_heads * (attention.nope_dim + attention.value_dim)
+        return attention.query_width + expanded
+    return attention.query_width + attention.cache_elements()

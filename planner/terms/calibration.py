@@ -7,20 +7,44 @@ from collections.abc import Mapping
 
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.profile import (
+    Collectives,
     Family,
     Measured,
     MeasuredCurve,
+    NcclTree,
     PaperAccelerator,
     Profile,
     Rates,
+    Ring,
 )
 from planner.errors import InputError, Problem, near_misses
 
 FALLBACK_FAMILY = "other"
+NCCL_TREE = "nccl-tree"
+"""Implementation of collectives that is a formula, not a measurement."""
 
 
-def rates(accelerator: Accelerator, profile: Profile) -> Rates:
+def implementations(profile: Profile) -> tuple[str, ...]:
+    """Return the implementations of all-reduce that a profile knows, sorted; none of the paper's.
+
+    Every profile with measurements also knows the formula of NCCL's three protocols.
+    """
+    names = {name for tables in profile.collectives.values() for name in tables}
+    return tuple(sorted(names | {NCCL_TREE})) if names else ()
+
+
+def rates(accelerator: Accelerator, profile: Profile, implementation: str | None = None) -> Rates:
     """Return the rates at which `accelerator` works under `profile`.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        The data sheet.
+    profile : Profile
+        What was fitted.
+    implementation : str or None
+        Whose all-reduces; None for the profile's default. Profiles with constants for named
+        accelerators have one only, and so have accelerators on a torus.
 
     Raises
     ------
@@ -30,7 +54,9 @@ def rates(accelerator: Accelerator, profile: Profile) -> Rates:
     if profile.accelerators:
         return _paper_rates(accelerator.name, profile)
     family = profile.families.get(accelerator.family)
-    return _family_rates(accelerator, profile, family or profile.families[FALLBACK_FAMILY])
+    family = family or profile.families[FALLBACK_FAMILY]
+    chosen = implementation or profile.default_collectives
+    return _family_rates(accelerator, profile, family, chosen)
 
 
 def _paper_rates(name: str, profile: Profile) -> Rates:
@@ -63,7 +89,9 @@ def _capped(constants: PaperAccelerator, usable: float) -> Rates:
     )
 
 
-def _family_rates(accelerator: Accelerator, profile: Profile, family: Family) -> Rates:
+def _family_rates(
+    accelerator: Accelerator, profile: Profile, family: Family, implementation: str
+) -> Rates:
     """Data sheet times the family's fitted efficiencies, with its fitted overheads (T30)."""
     efficiency = family.arithmetic_efficiency_by_precision
     return Rates(
@@ -75,34 +103,55 @@ def _family_rates(accelerator: Accelerator, profile: Profile, family: Family) ->
         memory_bytes_per_second=accelerator.memory_bytes_per_second * family.memory_efficiency,
         layer_seconds=family.layer_seconds,
         step_seconds=family.step_seconds,
-        collectives=_collectives(accelerator, profile),
+        collectives=_collectives(accelerator, profile, implementation),
         combine_power=family.combine_power,
-        estimated=family.samples == 0 or accelerator.name not in profile.collectives,
+        estimated=family.samples == 0
+        or implementation not in profile.collectives.get(accelerator.name, ()),
     )
 
 
-def _collectives(accelerator: Accelerator, profile: Profile) -> Measured:
+def _collectives(accelerator: Accelerator, profile: Profile, implementation: str) -> Collectives:
+    """Return a ring on a torus, the formula of NCCL where it is asked for, else curves."""
     link, node = accelerator.link, accelerator.node
+    reach = max(link.gpus, node.gpus)
+    inside = link.bytes_per_second * profile.link_efficiency
     network = node.network_bytes_per_second or profile.default_network_bytes_per_second
-    curves = _curves(accelerator, profile)
+    between = network * profile.network_efficiency
+    for technology, seconds in profile.rings.items():
+        if link.technology.startswith(technology):
+            # The record counts an all-reduce's payload once; round a ring it travels twice.
+            return Ring(bytes_per_second=inside / 2.0, hop_seconds=seconds)
+    if implementation == NCCL_TREE:
+        return NcclTree(inside / 2.0, between / 2.0, reach, overlapped=False)
     return Measured(
         payload_bytes=profile.payload_bytes,
-        curves=curves,
-        node_gpus=max(link.gpus, node.gpus),
+        curves=_curves(accelerator, profile, implementation),
+        node_gpus=reach,
         send_seconds=profile.link_seconds,
-        send_bytes_per_second=link.bytes_per_second * profile.link_efficiency,
+        send_bytes_per_second=inside,
+        dispatch_seconds=profile.dispatch_seconds,
         network_seconds=profile.network_seconds,
-        network_bytes_per_second=network * profile.network_efficiency,
+        network_bytes_per_second=between,
     )
 
 
-def _curves(accelerator: Accelerator, profile: Profile) -> Mapping[int, MeasuredCurve]:
-    if accelerator.name in profile.collectives:
-        return profile.collectives[accelerator.name].curves
-    for technology, stand_in in profile.stand_ins.items():
-        if accelerator.link.technology.startswith(technology):
-            return profile.collectives[stand_in].curves
-    return _from_data_sheet(accelerator.link.bytes_per_second, profile)
+def _curves(
+    accelerator: Accelerator, profile: Profile, implementation: str
+) -> Mapping[int, MeasuredCurve]:
+    """Return measured curves of the accelerator or its stand-in, else the data sheet's.
+
+    Where another implementation was measured and this one was not, the profile's default stands
+    in: it knows the links better than the data sheet does.
+    """
+    stand_ins = (
+        profile.collectives[stand_in]
+        for technology, stand_in in profile.stand_ins.items()
+        if accelerator.link.technology.startswith(technology)
+    )
+    tables = profile.collectives.get(accelerator.name) or next(stand_ins, None)
+    if tables is None:
+        return _from_data_sheet(accelerator.link.bytes_per_second, profile)
+    return (tables.get(implementation) or tables[profile.default_collectives]).curves
 
 
 def _from_data_sheet(link_bytes_per_second: float, profile: Profile) -> Mapping[int, MeasuredCurve]:

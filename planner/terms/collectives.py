@@ -154,10 +154,34 @@ def _beyond(curves: Mapping[int, MeasuredCurve], largest: int, ranks: float) -> 
     return MeasuredCurve(seconds, last.bytes_per_second / ring)
 
 
-def stage_hops(net: Collectives, tp: Floats, pp: Floats, payload: Floats) -> Message:
+def dispatch(net: Collectives, ranks: Floats, span: Floats, payload: Floats) -> Message:
+    """Send tokens to the ranks of their experts; once there and once back is two of these (T57).
+
+    Parameters
+    ----------
+    ranks : array of float
+        Groups of experts that exchange.
+    span : array of float
+        Accelerators over which these groups lie; beyond a node a part crosses the network.
+    payload : array of float
+        Bytes that leave one rank.
+    """
+    if isinstance(net, NcclTree):
+        return _nccl(net, ranks, np.ceil(ranks / net.node_gpus), payload, passes=1.0)
+    if isinstance(net, Ring):
+        return _ring(net, ranks, payload, passes=1.0)
+    outside = 1.0 - np.minimum(span, net.node_gpus) / span
+    per_byte = (1.0 - outside) / net.send_bytes_per_second + outside / net.network_bytes_per_second
+    latency = net.dispatch_seconds + np.where(outside > 0.0, net.network_seconds, 0.0)
+    many = ranks > 1.0
+    ones = np.ones_like(payload)
+    return Message(np.where(many, latency * ones, 0.0), np.where(many, per_byte * payload, 0.0))
+
+
+def stage_hops(net: Collectives, width: Floats, pp: Floats, payload: Floats) -> Message:
     """Hand a micro-batch on through `pp` stages; `payload` bytes leave each rank (T20)."""
     if isinstance(net, Measured):
-        return _measured_hops(net, tp, pp, payload)
+        return _measured_hops(net, width, pp, payload)
     two = np.full(np.shape(payload), 2.0)
     if isinstance(net, NcclTree):
         hop = _nccl(net, two, two, payload, passes=1.0)
@@ -166,9 +190,9 @@ def stage_hops(net: Collectives, tp: Floats, pp: Floats, payload: Floats) -> Mes
     return Message((pp - 1.0) * hop.latency, (pp - 1.0) * hop.transfer)
 
 
-def _measured_hops(net: Measured, tp: Floats, pp: Floats, payload: Floats) -> Message:
+def _measured_hops(net: Measured, width: Floats, pp: Floats, payload: Floats) -> Message:
     """Hops inside a node and between nodes, and the token's way back to the first stage (T21)."""
-    stages_per_node = np.maximum(1.0, np.floor(net.node_gpus / tp))
+    stages_per_node = np.maximum(1.0, np.floor(net.node_gpus / width))
     crossing = np.ceil(pp / stages_per_node) - 1.0
     inside = pp - 1.0 - crossing
     back = np.where(pp > 1.0, np.where(crossing > 0.0, net.network_seconds, net.send_seconds), 0.0)

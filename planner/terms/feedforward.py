@@ -1,28 +1,104 @@
-"""Feed-forward blocks: the arithmetic, the weights and the activations of one layer."""
+"""Feed-forward blocks, dense and of experts: arithmetic, weights and activations of one layer."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import Dense
+from planner.catalogue.transformer import Dense, Experts, FeedForward
 from planner.terms.matrix import per_rank_words, shared_split_words
 from planner.terms.passes import Floats, Pass
 
 
-def block_flop(block: Dense, hidden: int, step: Pass) -> Floats:
-    """FLOP of one layer's block, all ranks together (T12)."""
-    return 2.0 * block.active_parameters(hidden) * step.tokens
+def routed_width(block: Experts, hidden: int) -> int:
+    """Numbers of one token that its experts work on."""
+    return block.latent or hidden
 
 
-def weights_per_rank(block: Dense, hidden: int, tp: Floats) -> Floats:
-    """Weights of one layer's block that one rank holds and reads (T13)."""
-    return block.parameters(hidden) / tp
+def dense_ranks(step: Pass, switches: Switches) -> Floats:
+    """Ranks that split what every token passes: those of one attention group (T52).
+
+    The source paper's program splits it over the whole stage.
+    """
+    return step.tp if switches.data_parallel_splits else step.width
 
 
-def activation_words(block: Dense, hidden: int, step: Pass, switches: Switches) -> Floats:
+def sparsity(block: Experts, switches: Switches) -> float:
+    """Experts per active expert (T53)."""
+    if switches.whole_sparsity:
+        return float(block.count // block.active)
+    return block.count / block.active
+
+
+def touched(block: Experts, tokens: Floats, switches: Switches) -> Floats:
+    """Expected part of the experts that some of `tokens` reach, routed evenly (T54)."""
+    return 1.0 - (1.0 - 1.0 / sparsity(block, switches)) ** tokens
+
+
+def busiest(step: Pass) -> Floats:
+    """Load of the busiest group of experts over the mean; alone, a group has all (T55)."""
+    return np.where(step.ep > 1.0, step.imbalance, 1.0)
+
+
+def block_flop(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+    """FLOP of one rank for one layer's block (T12)."""
+    everyones = step.group_tokens(switches) / dense_ranks(step, switches)
+    if isinstance(block, Dense):
+        return 2.0 * block.parameters(hidden) * everyones
+    routed = block.expert_parameters(hidden) * block.count / sparsity(block, switches)
+    common = block.common_parameters(hidden)
+    return 2.0 * (routed * busiest(step) * step.tokens / step.width + common * everyones)
+
+
+def weights_held(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+    """Weights of one layer's block that one rank holds (T13).
+
+    Whole experts are dealt out to the groups, so the fullest group counts.
+    """
+    if isinstance(block, Dense):
+        return block.parameters(hidden) / dense_ranks(step, switches)
+    experts = block.count / step.ep
+    experts = np.ceil(experts) if switches.whole_layers else experts
+    routed = experts * block.expert_parameters(hidden) / step.expert_tp
+    return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
+
+
+def weights_read(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+    """Weights of one layer's block that one rank reads: of experts, those touched (T56)."""
+    if isinstance(block, Dense):
+        return weights_held(block, hidden, step, switches)
+    share = block.count / step.width * touched(block, step.tokens, switches)
+    routed = share * block.expert_parameters(hidden)
+    return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
+
+
+def activation_words(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
     """Matrix inputs and outputs one rank reads and writes in one layer's block (T14)."""
     if switches.activation_traffic == "shared-split":
-        matrices = block.matrices_in + 1
-        return matrices * shared_split_words(hidden, block.width, step.tokens, step.tp)
-    width = block.width / step.tp
-    into = per_rank_words(block.matrices_in * width, hidden, step.tokens)
-    return into + per_rank_words(hidden, width, step.tokens)
+        return _shared_split(block, hidden, step, switches)
+    if isinstance(block, Dense):
+        return _words(block.width, block.matrices_in, hidden, step.tp, step.group_tokens(switches))
+    pairs = step.tokens * block.active / step.ep * busiest(step)
+    words = _words(
+        block.width, block.matrices_in, routed_width(block, hidden), step.expert_tp, pairs
+    )
+    if not block.shared_width:
+        return words
+    tokens = step.group_tokens(switches)
+    return words + _words(block.shared_width, block.matrices_in, hidden, step.tp, tokens)
+
+
+def _words(width: int, matrices_in: int, hidden: int, ranks: Floats, tokens: Floats) -> Floats:
+    local = width / ranks
+    into = per_rank_words(matrices_in * local, hidden, tokens)
+    return into + per_rank_words(hidden, local, tokens)
+
+
+def _shared_split(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+    matrices = block.matrices_in + 1
+    if isinstance(block, Dense):
+        return matrices * shared_split_words(hidden, block.width, step.tokens, step.width)
+    each = step.tokens / sparsity(block, switches)
+    words = shared_split_words(hidden, block.width, each, step.expert_tp)
+    groups = block.count / step.ep * touched(block, step.tokens, switches)
+    return matrices * groups * words

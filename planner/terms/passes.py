@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from planner.catalogue.accelerator import PRECISIONS
+from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
 
 Floats = npt.NDArray[np.float64]
+
+ONE: Floats = np.asarray(1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,43 @@ class Pass:
     """Positions of each sequence cached before this pass."""
     layout: Literal["1d", "2d"] = "1d"
     """Tensor parallelism by columns and rows of whole layers, or the paper's square grid."""
+    dp: Floats = field(default_factory=lambda: ONE)
+    """Attention data parallelism: groups of `tp` ranks that share out the sequences."""
+    ep: Floats = field(default_factory=lambda: ONE)
+    """Groups of ranks that share out the experts."""
+    reading: bool = False
+    """Whether prompts are read, so that latent attention expands what it caches."""
+    imbalance: float = 1.0
+    """Tokens of the busiest group of experts over the mean."""
 
     @property
     def tokens(self) -> Floats:
         """New positions of the whole micro-batch."""
         return self.sequences * self.positions
+
+    @property
+    def width(self) -> Floats:
+        """Ranks of one pipeline stage."""
+        return self.tp * self.dp
+
+    @property
+    def expert_tp(self) -> Floats:
+        """Ranks that split one expert."""
+        return self.width / self.ep
+
+    def group_sequences(self, switches: Switches) -> Floats:
+        """Sequences of the largest attention group (T47)."""
+        share = self.sequences / self.dp
+        return np.ceil(share) if switches.whole_layers else share
+
+    def group_tokens(self, switches: Switches) -> Floats:
+        """New positions that one attention group works on (T48).
+
+        The source paper's program lets every group work on all of them.
+        """
+        if not switches.data_parallel_splits:
+            return self.tokens
+        return self.group_sequences(switches) * self.positions
 
 
 def stack_factor(llm: Transformer, pp: Floats, *, whole_layers: bool) -> Floats:
