@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from planner.candidates import Candidates
+from planner.candidates import Candidates, draft_name
 from planner.diagnosis import diagnose, explain
 from planner.plan import Plan
 from planner.question import Question, Supply
-from planner.requirements import Requirement, all_met, objective_values
+from planner.survey import Survey
 from planner.version import __version__
 from solvers import Outcome
 
 
 def plan(
     question: Question,
-    table: Candidates,
-    required: list[Requirement],
+    found: Survey,
     *,
     chosen: Candidates,
     replicas: int,
@@ -30,10 +29,8 @@ def plan(
     ----------
     question : Question
         What was asked.
-    table : Candidates
-        Every deployment that was evaluated.
-    required : list of Requirement
-        The requirements on `table`.
+    found : Survey
+        The walk over every deployment.
     chosen : Candidates
         The one chosen deployment.
     replicas : int
@@ -49,41 +46,41 @@ def plan(
         gap=outcome.gap,
         solve_seconds=outcome.seconds,
         solver=outcome.solver,
-        binding=_binding(question, table, required, outcome.objective),
+        binding=_binding(question, found, outcome.objective),
         **_decisions(question, chosen, replicas),
         **_numbers(question, chosen, replicas),
-        **_origin(question, supply),
-        **_provenance(question, table),
+        **_origin(question, supply, drafted=bool(chosen.draft[0])),
+        **_provenance(question, found),
     )
 
 
-def infeasible(question: Question, table: Candidates, required: list[Requirement]) -> Plan:
+def infeasible(question: Question, found: Survey) -> Plan:
     """Return the plan that says why nothing satisfies the instance."""
     return Plan(
         status="infeasible",
-        message=explain(question, diagnose(question, table, required)),
-        **_provenance(question, table),
+        message=explain(question, diagnose(question)),
+        **_provenance(question, found),
     )
 
 
-def out_of_time(question: Question, table: Candidates, outcome: Outcome) -> Plan:
+def out_of_time(question: Question, found: Survey, outcome: Outcome) -> Plan:
     """Return the plan that says no solution was found in time."""
     seconds = question.instance.solver.time_limit_seconds
     return Plan(
         status="no_solution_in_time",
         solver=outcome.solver,
         message=f"No plan within {seconds:g} s; raise solver.time_limit_seconds.",
-        **_provenance(question, table),
+        **_provenance(question, found),
     )
 
 
-def _provenance(question: Question, table: Candidates) -> dict[str, Any]:
+def _provenance(question: Question, found: Survey) -> dict[str, Any]:
     instance = question.instance
     return {
         "instance": instance.name,
         "transformer": question.llm.name,
         "objective_name": instance.aim,
-        "candidates": len(table),
+        "candidates": found.evaluated,
         "profile": question.profile.name,
         "planner_version": __version__,
         "instance_digest": instance.digest,
@@ -98,13 +95,14 @@ def _decisions(question: Question, chosen: Candidates, replicas: int) -> dict[st
         "accelerator": supply.accelerator.name,
         "tensor_parallel": int(chosen.tensor_parallel[0]),
         "pipeline_parallel": int(chosen.pipeline_parallel[0]),
-        "expert_parallel": 1,
-        "data_parallel": 1,
+        "expert_parallel": int(chosen.expert_parallel[0]),
+        "data_parallel": int(chosen.data_parallel[0]),
         "batch": int(chosen.batch[0]),
         "weight_precision": search.weights[chosen.weights[0]],
         "kv_precision": search.kv[chosen.kv[0]],
-        "draft": "none",
-        "gamma": 0,
+        "draft": draft_name(question, int(chosen.draft[0])),
+        "draft_tensor_parallel": int(chosen.draft_tensor_parallel[0]),
+        "gamma": int(chosen.gamma[0]),
         "gpus_per_replica": per_replica,
         "replicas": replicas,
         "gpus": per_replica * replicas,
@@ -120,6 +118,7 @@ def _numbers(question: Question, chosen: Candidates, replicas: int) -> dict[str,
         "network_seconds",
         "latency_seconds",
         "step_seconds",
+        "tokens_per_round",
         "stall_seconds",
         "tpot_seconds",
         "prefill_seconds",
@@ -138,35 +137,34 @@ def _numbers(question: Question, chosen: Candidates, replicas: int) -> dict[str,
     }
 
 
-def _origin(question: Question, supply: Supply) -> dict[str, Any]:
+MEASURED_KINDS = {"grouped-query", "dense"}
+"""Kinds of layers among the measurements that profiles were fitted to; drafts are not."""
+
+
+def _origin(question: Question, supply: Supply, *, drafted: bool) -> dict[str, Any]:
     family = question.profile.families.get(supply.accelerator.family)
-    known = family is not None and family.samples > 0
+    alike = not drafted and set(question.llm.kinds) <= MEASURED_KINDS
+    known = alike and family is not None and family.samples > 0
+    calibration = "measured" if alike and not supply.rates.estimated else "estimated"
+    if question.profile.accelerators:
+        calibration = question.profile.name
     return {
         "price_source": supply.price_source,
         "profile_error": family.median_error if family is not None and known else None,
-        "calibration": _calibration(question, supply),
+        "calibration": calibration,
     }
 
 
-def _calibration(question: Question, supply: Supply) -> str:
-    if question.profile.accelerators:
-        return question.profile.name
-    return "estimated" if supply.rates.estimated else "measured"
-
-
-def _binding(
-    question: Question, table: Candidates, required: list[Requirement], objective: float
-) -> str:
+def _binding(question: Question, found: Survey, objective: float) -> str:
     """List the requirements whose removal alone would better the objective, and by how much."""
-    values = objective_values(question, table)
-    sign = -1.0 if question.instance.aim == "tokens_per_second_per_request" else 1.0
-    found = []
-    for dropped in required:
-        others = all_met([requirement for requirement in required if requirement is not dropped])
-        best = sign * float(np.min(values[others]))
-        relief = sign * (objective - best) / abs(objective)
-        if relief > 1e-9:
-            found.append((relief, dropped.name, best))
-    found.sort(reverse=True)
     aim = question.instance.aim
-    return "; ".join(f"{name} (without it {aim} {best:.6g})" for _, name, best in found)
+    sign = -1.0 if aim == "tokens_per_second_per_request" else 1.0
+    reliefs = sorted(
+        (
+            (sign * objective - best, name, sign * best)
+            for name, best in found.best_without.items()
+            if sign * objective - best > 1e-9 * abs(objective)
+        ),
+        reverse=True,
+    )
+    return "; ".join(f"{name} (without it {aim} {best:.6g})" for _, name, best in reliefs)

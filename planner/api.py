@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from planner import answer
-from planner.candidates import tabulate
 from planner.check import check_plan
 from planner.errors import CheckError, MissingExtraError, SolverError
 from planner.formulations import deployment
 from planner.instance import Instance, Solver
 from planner.plan import Plan
 from planner.question import ask
-from planner.requirements import all_met, requirements, undominated
+from planner.survey import survey
 from solvers import Outcome, Status, enumerate_all, solve_in_turn
 from solvers.exhaustive import TooLargeError
 from solvers.mip import SolverFailedError, SolverMissingError
 
 
-def solve(instance: Instance) -> Plan:
+def solve(instance: Instance, progress: Callable[[int], None] | None = None) -> Plan:
     """Find the best deployment of an instance and prove it.
 
     Parameters
     ----------
     instance : Instance
         From `planner.read_instance`, or built in code.
+    progress : callable, optional
+        Told how many deployments were evaluated so far.
 
     Returns
     -------
@@ -44,23 +46,20 @@ def solve(instance: Instance) -> Plan:
         Where the checker disagrees with the plan.
     """
     question = ask(instance)
-    table = tabulate(question)
-    required = requirements(question, table)
-    possible = table.take(all_met(required))
-    if not len(possible):
-        return answer.infeasible(question, table, required)
-    choices = possible.take(undominated(question, possible))
+    found = survey(question, progress)
+    if found.choices is None:
+        return answer.infeasible(question, found)
+    choices = found.choices
     model = deployment.build(question, choices)
     outcome = _run(instance.solver, model)
     if outcome.status is Status.INFEASIBLE:
         raise SolverError(f"{outcome.solver} finds no solution among deployments that all qualify.")
     if not outcome.has_solution:
-        return answer.out_of_time(question, table, outcome)
+        return answer.out_of_time(question, found, outcome)
     row, replicas = deployment.chosen_row(model)
     plan = answer.plan(
         question,
-        table,
-        required,
+        found,
         chosen=choices.take(np.asarray([row])),
         replicas=replicas,
         outcome=outcome,

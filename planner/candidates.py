@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from planner.evaluating import Degrees, Evaluator, Timing
 from planner.instance import Workload
-from planner.question import Question, Supply
+from planner.question import NO_DRAFT, Question, Supply
 from planner.terms import serving
-from planner.terms.capacity import resident_bytes
-from planner.terms.forward import Terms, forward
-from planner.terms.passes import Floats, Pass, Precision
+from planner.terms.passes import Floats, Precision
 
 Integers = npt.NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Degrees:
-    """The choices of deployments of one pool and precision; arrays that broadcast together."""
-
-    tensor_parallel: Floats
-    pipeline_parallel: Floats
-    batch: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What one accelerator, precision and profile make of some deployments."""
-
-    terms: Terms
-    step: Floats
-    prefill: Floats
-    stall: Floats
-    resident: Floats
-
-
-def evaluate(question: Question, supply: Supply, precision: Precision, degrees: Degrees) -> Timing:
-    """Time the decoding step and the prompt, and count the memory, of some deployments.
-
-    Parameters
-    ----------
-    question : Question
-        Transformer, workload, profile.
-    supply : Supply
-        The pool whose accelerator runs them.
-    precision : Precision
-        Formats of weights and cache.
-    degrees : Degrees
-        Parallel degrees and batch; shapes broadcast.
-
-    Returns
-    -------
-    Timing
-        Seconds and bytes, of shapes that broadcast to the degrees' common shape.
-    """
-    llm, switches, workload = question.llm, question.switches, question.instance.workload
-    tp, pp, batch = degrees.tensor_parallel, degrees.pipeline_parallel, degrees.batch
-    sequences = serving.micro_batch(batch, pp, whole=switches.whole_layers)
-    context = serving.context_while_decoding(workload.input_tokens, workload.output_tokens)
-    one = np.asarray(1.0)
-    decode = Pass(tp, pp, sequences, one, np.asarray(context))
-    terms = forward(llm, precision, supply.rates, switches, decode)
-    step = terms.step
-    prefill, stall = one * 0.0, one * 0.0
-    if switches.prefill == "colocated":
-        prompt = Pass(tp, pp, one, np.asarray(float(workload.input_tokens)), one * 0.0)
-        prefill = forward(llm, precision, supply.rates, switches, prompt).step
-        stall = serving.prefill_stall(batch, workload.output_tokens, prefill, pp)
-    longest = np.asarray(float(workload.input_tokens + workload.output_tokens))
-    resident = resident_bytes(llm, precision, switches, tp=tp, pp=pp, batch=batch, length=longest)
-    return Timing(terms, step, prefill, stall, resident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +30,25 @@ class Candidates:
     """Index into the instance's weight precisions."""
     kv: Integers
     """Index into the instance's cache precisions."""
+    draft: Integers
+    """Index into the question's drafts, from 1; 0 where nothing is drafted."""
+    gamma: Integers
+    """Tokens drafted per round."""
     tensor_parallel: Integers
     pipeline_parallel: Integers
+    data_parallel: Integers
+    expert_parallel: Integers
     batch: Integers
+    draft_tensor_parallel: Floats
+    """Ranks of the draft; 0 where there is none."""
     arithmetic_seconds: Floats
     memory_seconds: Floats
     network_seconds: Floats
     latency_seconds: Floats
     step_seconds: Floats
-    """The four terms combined: one decoding step."""
+    """The four terms combined: one decoding step, or one round of drafting and verifying."""
+    tokens_per_round: Floats
+    """Tokens a sequence gains in one step or round."""
     stall_seconds: Floats
     """What reading other prompts adds to every output token."""
     prefill_seconds: Floats
@@ -115,7 +68,8 @@ class Candidates:
     @property
     def tpot_seconds(self) -> Floats:
         """Seconds per output token that a user sees."""
-        return serving.seconds_per_output_token(self.step_seconds, self.stall_seconds)
+        step = self.step_seconds / self.tokens_per_round
+        return serving.seconds_per_output_token(step, self.stall_seconds)
 
     @property
     def tokens_per_second_per_request(self) -> Floats:
@@ -153,93 +107,158 @@ class Candidates:
         return serving.replicas_for(workload.tokens_per_second, self.replica_tokens_per_second)
 
 
+def draft_name(question: Question, index: int) -> str:
+    """Return the name of a draft by its index in the table; `none` for 0."""
+    return question.drafts[index - 1].name if index else NO_DRAFT
+
+
 def label(question: Question, table: Candidates, row: int) -> str:
-    """Name one deployment so that names sort by pool, degrees, precision and batch."""
+    """Name one deployment so that names sort by pool, degrees, precisions, draft and batch."""
     search = question.instance.search
-    return (
-        f"{question.pools[table.pool[row]].label}"
-        f"_tp{table.tensor_parallel[row]:03d}_pp{table.pipeline_parallel[row]:03d}"
-        f"_{search.weights[table.weights[row]]}_{search.kv[table.kv[row]]}"
-        f"_b{table.batch[row]:05d}"
-    )
+    parts = [
+        question.pools[table.pool[row]].label,
+        f"tp{table.tensor_parallel[row]:03d}",
+        f"pp{table.pipeline_parallel[row]:03d}",
+    ]
+    if table.data_parallel[row] * table.expert_parallel[row] > 1:
+        parts += [f"dp{table.data_parallel[row]:03d}", f"ep{table.expert_parallel[row]:03d}"]
+    parts += [search.weights[table.weights[row]], search.kv[table.kv[row]]]
+    if table.draft[row]:
+        parts += [draft_name(question, int(table.draft[row])), f"g{table.gamma[row]:02d}"]
+    return "_".join([*parts, f"b{table.batch[row]:05d}"])
 
 
 def tabulate(question: Question) -> Candidates:
-    """Evaluate every admissible deployment of the search space.
+    """Evaluate every admissible deployment of the search space, in one table."""
+    return concatenate(blocks(question))
 
-    Admissible: ranks hold whole heads, stages whole layers and at least one sequence each, and
-    tensor-parallel groups stay on fast links unless the instance names their degree.
-    """
-    blocks = list(_blocks(question))
+
+def concatenate(tables: Iterable[Candidates]) -> Candidates:
+    """Return one table of the rows of several."""
+    found = list(tables)
     return Candidates(
         *(
-            np.concatenate([getattr(block, field.name) for block in blocks])
+            np.concatenate([getattr(table, field.name) for table in found])
             for field in fields(Candidates)
         )
     )
 
 
-def _blocks(question: Question) -> Iterator[Candidates]:
-    """Yield one table per pool and precision."""
-    search = question.instance.search
-    batches = np.asarray(search.batch.sizes(), dtype=np.int64)
+def count(question: Question) -> int:
+    """Return how many deployments `blocks` yields in all."""
+    batches = np.asarray(question.instance.search.batch.sizes(), dtype=np.int64)
+    staffed = 0
+    for supply in question.pools:
+        _, pp, dp, _ = _grid(question, supply)
+        staffed += int(np.count_nonzero(batches[None, :] >= pp * dp))
+    drafted = sum(gamma > 0 for gamma in question.gamma) * len(question.drafts)
+    return staffed * len(_formats(question)) * (1 + drafted)
+
+
+def _formats(question: Question) -> list[tuple[tuple[int, str], tuple[int, str]]]:
+    """List the precisions of weights and cache that are good enough, with their indices."""
+    search, quality = question.instance.search, question.instance.quality
+    return [
+        (weights, kv)
+        for weights, kv in product(enumerate(search.weights), enumerate(search.kv))
+        if quality is None or quality.of(weights[1], kv[1]) >= quality.at_least
+    ]
+
+
+def blocks(question: Question) -> Iterator[Candidates]:
+    """Yield the deployments of one pool, precision, draft and gamma after another.
+
+    Admissible: ranks hold whole heads, groups whole experts, stages whole layers and at least one
+    sequence each, attention groups at least one sequence; tensor-parallel groups stay on fast links
+    unless the instance names their degree; precisions are good enough.
+    """
+    batches = np.asarray(question.instance.search.batch.sizes(), dtype=np.int64)
     for pool, supply in enumerate(question.pools):
         grid = _grid(question, supply)
-        for weights, weight_format in enumerate(search.weights):
-            for kv, cache_format in enumerate(search.kv):
-                precision = Precision(weight_format, cache_format)
-                block = _block(question, supply, precision, grid, batches)
-                shape = block.batch.shape
+        for (weights, weight_format), (kv, cache_format) in _formats(question):
+            precision = Precision(weight_format, cache_format)
+            for table in _blocks(question, supply, precision, grid, batches):
+                shape = table.batch.shape
                 yield replace(
-                    block,
+                    table,
                     pool=np.full(shape, pool),
                     weights=np.full(shape, weights),
                     kv=np.full(shape, kv),
                 )
 
 
-def _grid(question: Question, supply: Supply) -> tuple[Integers, Integers]:
-    """Return admissible pairs of tensor- and pipeline-parallel degrees, as columns."""
+def _grid(question: Question, supply: Supply) -> tuple[Integers, ...]:
+    """Return admissible tensor-, pipeline-, data- and expert-parallel degrees, as columns."""
     named = question.instance.search.tensor_parallel is not None
     tps = [tp for tp in question.tensor_parallel if named or tp <= supply.reach]
-    pairs = [(tp, pp) for tp in tps for pp in question.pipeline_parallel]
-    columns = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    return columns[:, :1], columns[:, 1:]
+    combinations = product(
+        tps, question.pipeline_parallel, question.data_parallel, question.expert_parallel
+    )
+    rows = [(tp, pp, dp, ep) for tp, pp, dp, ep in combinations if (tp * dp) % ep == 0]
+    columns = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
+    columns = columns[question.launches(list(columns.T))]
+    return tuple(columns[:, [index]] for index in range(4))
 
 
-def _block(
+def _blocks(
     question: Question,
     supply: Supply,
     precision: Precision,
-    grid: tuple[Integers, Integers],
+    grid: tuple[Integers, ...],
     batches: Integers,
+) -> Iterator[Candidates]:
+    tp, pp, dp, ep = (column.astype(float) for column in grid)
+    degrees = Degrees(tp, pp, batches.astype(float)[None, :], dp, ep)
+    evaluate = Evaluator(question, supply, precision, degrees)
+    for gamma in question.gamma:
+        drafts = list(enumerate(question.drafts, start=1)) if gamma else [(0, None)]
+        for index, draft in drafts:
+            timing = evaluate(draft, gamma)
+            launched = question.launches(grid, draft)
+            yield _table(supply, timing, grid, batches, launched, draft=index, gamma=gamma)
+
+
+def _table(
+    supply: Supply,
+    timing: Timing,
+    grid: tuple[Integers, ...],
+    batches: Integers,
+    launched: npt.NDArray[np.bool_],
+    *,
+    draft: int,
+    gamma: int,
 ) -> Candidates:
-    tp, pp = grid
-    degrees = Degrees(tp.astype(float), pp.astype(float), batches.astype(float)[None, :])
-    timing = evaluate(question, supply, precision, degrees)
-    shape = np.broadcast_shapes(tp.shape, batches.shape)
-    staffed = np.broadcast_to(batches[None, :] >= pp, shape)
+    tp, pp, dp, ep = grid
+    shape = np.broadcast_shapes(tp.shape, (1, len(batches)))
+    staffed = np.broadcast_to((batches[None, :] >= pp * dp) & launched, shape)
 
     def column(values: npt.NDArray[Number] | float) -> npt.NDArray[Number]:
         return np.broadcast_to(values, shape)[staffed]
 
+    rows = int(np.count_nonzero(staffed))
     none = np.zeros(0, dtype=np.int64)
     return Candidates(
         pool=none,
         weights=none,
         kv=none,
+        draft=np.full(rows, draft),
+        gamma=np.full(rows, gamma),
         tensor_parallel=column(tp),
         pipeline_parallel=column(pp),
+        data_parallel=column(dp),
+        expert_parallel=column(ep),
         batch=column(batches),
-        arithmetic_seconds=column(timing.terms.arithmetic),
-        memory_seconds=column(timing.terms.memory),
-        network_seconds=column(timing.terms.network),
-        latency_seconds=column(timing.terms.latency),
+        draft_tensor_parallel=column(timing.draft_tensor_parallel),
+        arithmetic_seconds=column(timing.arithmetic),
+        memory_seconds=column(timing.memory),
+        network_seconds=column(timing.network),
+        latency_seconds=column(timing.latency),
         step_seconds=column(timing.step),
+        tokens_per_round=np.full(rows, timing.tokens_per_round),
         stall_seconds=column(timing.stall),
         prefill_seconds=column(timing.prefill),
         memory_bytes_per_gpu=column(timing.resident),
         usable_bytes_per_gpu=column(supply.rates.memory_bytes),
-        gpus_per_replica=column(tp * pp),
+        gpus_per_replica=column(tp * dp * pp),
         dollars_per_gpu_hour=column(supply.dollars_per_gpu_hour),
     )

@@ -17,11 +17,10 @@ import numpy as np
 
 from planner.errors import InputError, Problem
 from planner.instance import Instance
-from planner.question import Question, Supply, ask, query_heads
-from planner.terms import serving
-from planner.terms.capacity import resident_bytes
-from planner.terms.forward import forward
-from planner.terms.passes import Pass, Precision
+from planner.question import NO_DRAFT, Question, Supply, ask
+from planner.recomputing import Decisions, recomputed
+from planner.sense import experts, query_heads
+from planner.terms.passes import Precision
 
 TOLERANCE = 1e-6
 """Relative difference that rounding in a CSV may leave."""
@@ -65,8 +64,9 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
     try:
         question = ask(instance)
         supply = _pool(row, question)
-        findings += _choices(row, question, supply)
-        expected = _recomputed(row, question, supply)
+        decided = _decided(row, question)
+        findings += _choices(row, decided, question, supply)
+        expected = recomputed(question, supply, decided, _whole(row, "replicas"))
     except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
         return [*findings, Finding("row", error, "a complete plan of this instance")]
     findings += _numbers(row, expected)
@@ -159,85 +159,58 @@ def _number(row: Mapping[str, Any], name: str) -> float:
         return math.nan
 
 
-def _choices(row: Mapping[str, Any], question: Question, supply: Supply) -> Iterator[Finding]:
+def _choices(
+    row: Mapping[str, Any], decided: Decisions, question: Question, supply: Supply
+) -> Iterator[Finding]:
     """The decisions are ones the instance allows."""
-    search = question.instance.search
-    tp, pp = _whole(row, "tensor_parallel"), _whole(row, "pipeline_parallel")
-    batch, replicas = _whole(row, "batch"), _whole(row, "replicas")
-    named = search.tensor_parallel is not None
+    search, quality = question.instance.search, question.instance.quality
+    tp, pp, dp = decided.tensor_parallel, decided.pipeline_parallel, decided.data_parallel
+    ep = decided.expert_parallel
+    precision = decided.precision
+    good = quality is None or quality.of(precision.weights, precision.cache) >= quality.at_least
+    drafts = [NO_DRAFT] if decided.gamma == 0 else [draft.name for draft in question.drafts]
+    reach = tp <= supply.reach or search.tensor_parallel is not None
     allowed = {
         "transformer": row["transformer"] == question.llm.name,
-        "tensor_parallel": tp in question.tensor_parallel and query_heads(question.llm) % tp == 0,
+        "tensor_parallel": tp in question.tensor_parallel
+        and query_heads(question.llm) % tp == 0
+        and reach,
         "pipeline_parallel": pp in question.pipeline_parallel and pp <= question.llm.layer_count,
-        "batch": batch in search.batch.sizes() and batch >= pp,
-        "weight_precision": row["weight_precision"] in search.weights,
-        "kv_precision": row["kv_precision"] in search.kv,
-        "expert_parallel": _whole(row, "expert_parallel") == 1,
-        "data_parallel": _whole(row, "data_parallel") == 1,
-        "draft": row["draft"] == "none",
-        "gamma": _whole(row, "gamma", least=0) == 0,
-        "replicas": replicas <= search.max_replicas,
+        "data_parallel": dp in question.data_parallel,
+        "expert_parallel": ep in question.expert_parallel
+        and (tp * dp) % ep == 0
+        and all(count % ep == 0 for count in experts(question.llm)),
+        "batch": decided.batch in search.batch.sizes() and decided.batch >= pp * dp,
+        "weight_precision": precision.weights in search.weights and good,
+        "kv_precision": precision.cache in search.kv and good,
+        "draft": row["draft"] in drafts,
+        "gamma": decided.gamma in question.gamma,
+        "replicas": _whole(row, "replicas") <= search.max_replicas,
         "objective_name": row["objective_name"] == question.instance.aim,
         "profile": row["profile"] == question.profile.name,
     }
     for column, holds in allowed.items():
         if not holds:
             yield Finding(column, row[column], "a value the instance allows")
-    if not named and tp > supply.reach:
-        yield Finding("tensor_parallel", tp, f"at most {supply.reach}, the links' reach")
+    degrees = [np.asarray(degree) for degree in (tp, pp, dp, ep)]
+    if question.engine and not question.launches(degrees, decided.draft):
+        found = f"tp {tp}, pp {pp}, dp {dp}, ep {ep} with the draft {row['draft']}"
+        yield Finding("engine", found, f"a deployment that {question.engine.name} launches")
 
 
-def _recomputed(row: Mapping[str, Any], question: Question, supply: Supply) -> dict[str, float]:
-    """Every number of the plan, from its decisions alone."""
-    workload, switches = question.instance.workload, question.switches
-    tp, pp, batch = (
-        np.asarray(float(_whole(row, name)))
-        for name in ("tensor_parallel", "pipeline_parallel", "batch")
+def _decided(row: Mapping[str, Any], question: Question) -> Decisions:
+    drafts = {draft.name: draft for draft in question.drafts}
+    gamma = _whole(row, "gamma", least=0)
+    return Decisions(
+        precision=Precision(row["weight_precision"], row["kv_precision"]),
+        tensor_parallel=_whole(row, "tensor_parallel"),
+        pipeline_parallel=_whole(row, "pipeline_parallel"),
+        data_parallel=_whole(row, "data_parallel"),
+        expert_parallel=_whole(row, "expert_parallel"),
+        batch=_whole(row, "batch"),
+        draft=drafts[row["draft"]] if gamma else None,
+        gamma=gamma,
     )
-    precision = Precision(row["weight_precision"], row["kv_precision"])
-    asked, answered = workload.input_tokens, workload.output_tokens
-    sequences = serving.micro_batch(batch, pp, whole=switches.whole_layers)
-    context = np.asarray(serving.context_while_decoding(asked, answered))
-    one, none = np.asarray(1.0), np.asarray(0.0)
-    timed = Pass(tp, pp, sequences, one, context)
-    terms = forward(question.llm, precision, supply.rates, switches, timed)
-    prefill = none
-    if switches.prefill == "colocated":
-        prompt = Pass(tp, pp, one, np.asarray(float(asked)), none)
-        prefill = forward(question.llm, precision, supply.rates, switches, prompt).step
-    stall = serving.prefill_stall(batch, answered, prefill, pp)
-    tpot = serving.seconds_per_output_token(terms.step, stall)
-    rate = float(serving.tokens_per_second(batch, tpot))
-    replicas, price = _whole(row, "replicas"), supply.dollars_per_gpu_hour
-    per_replica = float(tp * pp)
-    longest = np.asarray(float(asked + answered))
-    demand = workload.tokens_per_second
-    return {
-        "gpus_per_replica": per_replica,
-        "gpus": per_replica * replicas,
-        "replicas": replicas,
-        "arithmetic_seconds": float(terms.arithmetic),
-        "memory_seconds": float(terms.memory),
-        "network_seconds": float(terms.network),
-        "latency_seconds": float(terms.latency),
-        "step_seconds": float(terms.step),
-        "stall_seconds": float(stall),
-        "prefill_seconds": float(prefill),
-        "tpot_seconds": float(tpot),
-        "time_to_first_token_seconds": float(prefill + terms.step),
-        "tokens_per_second_per_request": 1.0 / float(tpot),
-        "tokens_per_second": rate * replicas,
-        "dollars_per_gpu_hour": price,
-        "dollars_per_hour": per_replica * replicas * price,
-        "dollars_per_million_tokens": per_replica * price / 3600.0 / rate * 1e6,
-        "memory_bytes_per_gpu": float(
-            resident_bytes(
-                question.llm, precision, switches, tp=tp, pp=pp, batch=batch, length=longest
-            )
-        ),
-        "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
-        "utilisation": 1.0 if demand is None else demand / (rate * replicas),
-    }
 
 
 def _differs(one: float, other: float) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,9 +14,12 @@ import typer
 from planner.version import __version__
 
 if TYPE_CHECKING:
+    from planner.instance import Instance
     from planner.plan import Plan
 
 WRONG_INPUT, NOT_SOLVED, INFEASIBLE = 2, 1, 3
+LONG_SEARCH = 2_000_000
+"""Deployments from which a search is long enough for a progress bar."""
 EXIT_CODES = (
     "Exit code 0: all solved; 2: wrong input; 3: infeasible; 1: not solved in time, or an error."
 )
@@ -83,15 +87,32 @@ def _solve_one(path: Path, solver: str | None) -> Plan:
 
     try:
         instance = read_instance(path)
-        if solver is None:
-            return solve_instance(instance)
-        chosen = instance.solver.model_copy(update={"name": solver})
-        plan = solve_instance(instance.model_copy(update={"solver": chosen}))
-        # The plan answers the file, whoever solved it: `planner check` compares with the file.
-        return replace(plan, instance_digest=instance.digest)
+        if solver is not None:
+            chosen = instance.solver.model_copy(update={"name": solver})
+            instance = instance.model_copy(update={"solver": chosen})
+        with _progress(instance) as advance:
+            return solve_instance(instance, advance)
     except PlannerError as error:
         typer.echo(str(error), err=True)
         return failure(str(path), error)
+
+
+@contextmanager
+def _progress(instance: Instance) -> Iterator[Callable[[int], None] | None]:
+    """Show how far a long search is; a short one needs no bar."""
+    from planner.candidates import count
+    from planner.question import ask
+
+    total = count(ask(instance))
+    if total < LONG_SEARCH:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{total:,} deployments of {instance.name}", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _show(plan: Plan, quiet: bool) -> None:
@@ -202,6 +223,24 @@ def catalogue_(
     from planner.shelves import show
 
     show(name, Console())
+
+
+@app.command(
+    name="import-model", epilog="Example: planner import-model config.json > my-model.yaml"
+)
+def import_model(
+    config: Annotated[Path, typer.Argument(help="A Hugging Face config.json.")],
+    name: Annotated[str | None, typer.Option(help="Slug of the entry.")] = None,
+) -> None:
+    """Describe a transformer from its config.json as a file of the catalogue."""
+    from dataclasses import replace
+    from datetime import date
+
+    from planner.catalogue.huggingface import read_config
+    from planner.catalogue.writing import as_yaml
+
+    read = replace(read_config(config), date=date.today().isoformat())
+    typer.echo(as_yaml(read, name), nl=False)
 
 
 @app.command(epilog="Example: planner schema > instance.schema.json")

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from planner.document import LONGEST_EXCERPT, Document, Location, dotted
 from planner.errors import Problem
-from planner.instance import BatchRange, Instance, Pool, Search, Solver, Workload
+from planner.instance import BatchRange, Draft, Instance, Pool, Quality, Search, Solver, Workload
 
 LONGEST_FOUND = 3 * LONGEST_EXCERPT
 
@@ -47,6 +47,8 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _place(problem: Problem, document: Document) -> Problem:
+    if problem.file:  # it lies in another file, such as a config.json
+        return problem
     parts = re.findall(r"[^.\[\]]+", problem.field)
     inside = tuple(int(part) if part.isdigit() else part for part in parts)
     location = document.written(inside)
@@ -151,6 +153,8 @@ def _advice_on_empty(location: Location) -> str:
 PARTS: dict[str, type[BaseModel]] = {
     "the top level": Instance,
     "`workload`": Workload,
+    "an entry of `workload.drafts`": Draft,
+    "`quality`": Quality,
     "an entry of `pools`": Pool,
     "`search`": Search,
     "`search.batch`": BatchRange,

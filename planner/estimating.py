@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.candidates import Degrees, evaluate
 from planner.errors import InputError, Problem, near_misses
+from planner.evaluating import Degrees, Evaluator
 from planner.instance import Instance
-from planner.question import Question, ask
+from planner.question import NO_DRAFT, Question, ask
 from planner.terms import serving
 from planner.terms.passes import Precision
 
@@ -23,14 +23,27 @@ if TYPE_CHECKING:
 REQUIRED = ("transformer", "accelerator", "tensor_parallel", "batch")
 DEFAULTS: Mapping[str, Any] = {
     "pipeline_parallel": 1,
+    "data_parallel": 1,
+    "expert_parallel": 1,
+    "draft": NO_DRAFT,
+    "acceptance": 0.0,
+    "gamma": 0,
     "weight_precision": "bf16",
     "kv_precision": "bf16",
     "input_tokens": 1000,
     "output_tokens": 500,
     "profile": "calibrated",
 }
-COUNTS = ("tensor_parallel", "pipeline_parallel", "batch", "input_tokens", "output_tokens")
-DEGREES = ("tensor_parallel", "pipeline_parallel")
+COUNTS = (
+    "tensor_parallel",
+    "pipeline_parallel",
+    "data_parallel",
+    "expert_parallel",
+    "batch",
+    "input_tokens",
+    "output_tokens",
+)
+DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
 COLUMN_OF: Mapping[str, str] = {"weights": "weight_precision", "kv": "kv_precision"}
 """Columns that an instance calls otherwise."""
 COMMON = (
@@ -41,6 +54,9 @@ COMMON = (
     "input_tokens",
     "output_tokens",
     "profile",
+    "draft",
+    "acceptance",
+    "gamma",
 )
 """Columns whose values are shared by the rows that are timed together."""
 COMPUTED = (
@@ -201,11 +217,12 @@ def _question(common: Mapping[str, Hashable], group: pd.DataFrame) -> Question:
             "input_tokens": common["input_tokens"],
             "output_tokens": common["output_tokens"],
             "tokens_per_second_per_request": 1.0,
+            "drafts": _drafts(common),
         },
         "pools": [pool],
         "search": {
-            "tensor_parallel": sorted(set(group["tensor_parallel"].tolist())),
-            "pipeline_parallel": sorted(set(group["pipeline_parallel"].tolist())),
+            **{name: sorted(set(group[name].tolist())) for name in DEGREES},
+            "gamma": [common["gamma"]],
             "weights": [common["weight_precision"]],
             "kv": [common["kv_precision"]],
         },
@@ -225,30 +242,37 @@ def _question(common: Mapping[str, Hashable], group: pd.DataFrame) -> Question:
         ) from None
 
 
+def _drafts(common: Mapping[str, Hashable]) -> list[dict[str, Hashable]]:
+    if common["draft"] == NO_DRAFT:
+        return []
+    return [{"transformer": common["draft"], "acceptance": common["acceptance"]}]
+
+
 def _timed(common: Mapping[str, Hashable], group: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     question = _question(common, group)
     supply = question.pools[0]
     precision = Precision(str(common["weight_precision"]), str(common["kv_precision"]))
-    tp, pp, batch = (
-        group[name].to_numpy(dtype=float)
-        for name in ("tensor_parallel", "pipeline_parallel", "batch")
-    )
-    timing = evaluate(question, supply, precision, Degrees(tp, pp, batch))
-    tpot = serving.seconds_per_output_token(timing.step, timing.stall)
+    tp, pp, dp, ep, batch = (group[name].to_numpy(dtype=float) for name in (*DEGREES, "batch"))
+    evaluate = Evaluator(question, supply, precision, Degrees(tp, pp, batch, dp, ep))
+    gamma = question.instance.search.gamma[0] if question.drafts else 0
+    timing = evaluate(question.drafts[0] if gamma else None, gamma)
+    tpot = serving.seconds_per_output_token(timing.step / timing.tokens_per_round, timing.stall)
     rate = serving.tokens_per_second(batch, tpot)
     prices = _prices(question, group)
     numbers = {
-        "gpus_per_replica": (tp * pp).astype(int),
+        "gpus_per_replica": (tp * dp * pp).astype(int),
         "tokens_per_second": rate,
         "tokens_per_second_per_request": 1.0 / tpot,
         "dollars_per_gpu_hour": prices,
-        "dollars_per_million_tokens": serving.dollars_per_million_tokens(tp * pp, prices, rate),
-        "arithmetic_seconds": timing.terms.arithmetic,
-        "memory_seconds": timing.terms.memory,
-        "network_seconds": timing.terms.network,
-        "latency_seconds": timing.terms.latency,
+        "dollars_per_million_tokens": serving.dollars_per_million_tokens(
+            tp * dp * pp, prices, rate
+        ),
+        "arithmetic_seconds": timing.arithmetic,
+        "memory_seconds": timing.memory,
+        "network_seconds": timing.network,
+        "latency_seconds": timing.latency,
         "step_seconds": timing.step,
         "stall_seconds": timing.stall,
         "tpot_seconds": tpot,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from planner.units import quantity
 
 LARGEST_COUNT = 10_000_000
 LARGEST_BATCH = 65_536
 LARGEST_QUANTITY = 1e18
+LONGEST_NAME = 200
 
 Precision = Literal["bf16", "fp8", "int8", "fp4", "int4"]
 CachePrecision = Literal["bf16", "fp8"]
@@ -23,9 +25,11 @@ Objective = Literal[
 
 def _in(dimension: str) -> Any:
     """Accept plain numbers and strings with a unit of `dimension`; insist on positive ones."""
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_QUANTITY}
     return [
         BeforeValidator(lambda value: None if value is None else quantity(value, dimension)),
         Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+        WithJsonSchema({"anyOf": [number, {"type": "string"}]}),
     ]
 
 
@@ -61,10 +65,37 @@ class Part(BaseModel):
     )
 
 
+class Draft(Part):
+    """A way to draft tokens that the transformer then verifies, several at once."""
+
+    transformer: str = Field(min_length=1, max_length=LONGEST_NAME)
+    """Name of a smaller transformer in the catalogue, or `mtp` for the transformer's own
+    multi-token-prediction layers."""
+    acceptance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+    """Probability that a drafted token is accepted, each given that the ones before were."""
+
+
+class Quality(Part):
+    """How good answers are with each precision, and the least that will do."""
+
+    at_least: Fraction
+    """Least product of the weights' and the cache's quality."""
+    weights: dict[Precision, Fraction] = Field(default_factory=dict)
+    """Quality of each weight precision; one not named counts 1."""
+    kv: dict[CachePrecision, Fraction] = Field(default_factory=dict)
+    """Quality of each cache precision; one not named counts 1."""
+
+    def of(self, weights: str, kv: str) -> float:
+        """Return the quality of a deployment with these precisions."""
+        table: dict[str, float] = {f"weights {name}": value for name, value in self.weights.items()}
+        table.update({f"kv {name}": value for name, value in self.kv.items()})
+        return table.get(f"weights {weights}", 1.0) * table.get(f"kv {kv}", 1.0)
+
+
 class Workload(Part):
     """What is served, and how fast it must be."""
 
-    transformer: str = Field(min_length=1, max_length=200)
+    transformer: str = Field(min_length=1, max_length=LONGEST_NAME)
     """Name of a transformer in the catalogue (`planner catalogue transformers`)."""
     input_tokens: Count = 1000
     """Prompt length of a typical request, in tokens."""
@@ -77,6 +108,10 @@ class Workload(Part):
     cost counts per token at saturation."""
     time_to_first_token_seconds: Seconds | None = None
     """Longest wait for the first token on an idle replica."""
+    expert_imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False, strict=True)] = 1.0
+    """Tokens of the busiest group of experts over the mean, where experts are spread."""
+    drafts: tuple[Draft, ...] = ()
+    """Drafts that speculative decoding may use; drafting nothing is always possible."""
     prefill: Literal["colocated", "elsewhere"] | None = None
     """Whether prompts are read on the same accelerators (`colocated`) or by others whose cost is
     not counted (`elsewhere`). Left out: as the profile says."""
@@ -85,9 +120,9 @@ class Workload(Part):
 class Pool(Part):
     """Accelerators of one kind that can be had at one price."""
 
-    accelerator: str = Field(min_length=1, max_length=200)
+    accelerator: str = Field(min_length=1, max_length=LONGEST_NAME)
     """Name of an accelerator in the catalogue (`planner catalogue accelerators`)."""
-    name: str | None = Field(default=None, min_length=1, max_length=200)
+    name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     """Name of the pool in the plan; needed where two pools have the same accelerator."""
     gpus: Count | None = None
     """Accelerators available. Left out: no limit."""
@@ -121,7 +156,29 @@ class BatchRange(Part):
         return tuple(sorted(set(self.values or range(self.first, self.last + 1))))
 
 
-Degrees = Annotated[tuple[Count, ...], BeforeValidator(_as_list), Field(min_length=1)]
+def _one_or_many(item: dict[str, Any]) -> WithJsonSchema:
+    """Describe a list that a single value may stand for."""
+    many = {"type": "array", "items": item, "minItems": 1}
+    return WithJsonSchema({"anyOf": [item, many]})
+
+
+DEGREE: dict[str, Any] = {"type": "integer", "minimum": 1}
+Degrees = Annotated[
+    tuple[Count, ...], BeforeValidator(_as_list), Field(min_length=1), _one_or_many(DEGREE)
+]
+BATCH: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LARGEST_BATCH}
+BATCHES: dict[str, Any] = {"type": "array", "items": BATCH, "minItems": 1}
+BATCH_RANGE = {
+    "anyOf": [
+        BATCH,
+        BATCHES,
+        {
+            "type": "object",
+            "properties": {"from": BATCH, "to": BATCH, "values": BATCHES},
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 class Search(Part):
@@ -132,16 +189,39 @@ class Search(Part):
     accelerator's links reach. Degrees that are named here must divide the heads."""
     pipeline_parallel: Degrees | None = None
     """Pipeline-parallel degrees. Left out: 1, 2 and 4, as far as there are layers."""
-    batch: Annotated[BatchRange, BeforeValidator(_as_range)] = BatchRange()
+    data_parallel: Degrees | None = None
+    """Attention groups that share out the sequences of one replica of a mixture of experts. Left
+    out: powers of two up to 32; 1 for dense transformers."""
+    expert_parallel: Degrees | None = None
+    """Groups of accelerators that share out the experts. Left out: powers of two that divide their
+    number; 1 for dense transformers."""
+    gamma: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=64, strict=True)], ...],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        _one_or_many({"type": "integer", "minimum": 0, "maximum": 64}),
+    ] = (0, 1, 2, 3, 4, 5)
+    """Tokens drafted per round, where there are drafts; 0 drafts none."""
+    batch: Annotated[BatchRange, BeforeValidator(_as_range), WithJsonSchema(BATCH_RANGE)] = (
+        BatchRange()
+    )
     """Batch sizes of one replica: `{from: 1, to: 1024}`, a list, or one number."""
-    weights: Annotated[tuple[Precision, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
+    weights: Annotated[
+        tuple[Precision, ...],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        _one_or_many({"enum": list(get_args(Precision))}),
+    ] = (
         "bf16",
         "fp8",
     )
     """Precisions of the weights."""
-    kv: Annotated[tuple[CachePrecision, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
-        "bf16",
-    )
+    kv: Annotated[
+        tuple[CachePrecision, ...],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        _one_or_many({"enum": list(get_args(CachePrecision))}),
+    ] = ("bf16",)
     """Precisions of the key/value cache."""
     max_replicas: Count = 512
     """Most replicas of the deployment."""
@@ -158,10 +238,18 @@ class Solver(Part):
     """Gap between plan and bound at which the solver may stop."""
 
 
+def _content_of(transformer: str) -> str:
+    """Return a name, or for the path of a config.json what is in it, wherever it lies."""
+    path = Path(transformer)
+    if path.suffix != ".json" or not path.is_file():
+        return transformer
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 class Instance(Part):
     """One question: which deployment of this workload on these pools is best."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
     """Name of the instance; it stands in the first column of the plan."""
     workload: Workload
     """What is served, and how fast it must be."""
@@ -178,11 +266,19 @@ class Instance(Part):
     """Ceiling on the cost of a million output tokens of a busy replica."""
     dollars_per_hour_at_most: DollarsPerHour | None = None
     """Ceiling on the cost of all replicas."""
+    quality: Quality | None = None
+    """Least quality of precisions, by a table of your own. Left out: every precision will do."""
     usable_memory_fraction: Fraction | None = None
     """Part of an accelerator's memory that may be filled. Left out: as the profile says
     (0.9 of `calibrated`)."""
-    profile: str = Field(default="calibrated", min_length=1, max_length=200)
+    profile: str = Field(default="calibrated", min_length=1, max_length=LONGEST_NAME)
     """How time is predicted: `calibrated`, or `paper` for the source paper's own constants."""
+    engine: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
+    """Serving engine (`vllm`, `sglang`, `tensorrt-llm`) that must be able to launch the plan. Left
+    out: physics alone limits it."""
+    collectives: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
+    """Whose all-reduces count, for example `nccl`. Left out: those of the engine, else those of
+    vLLM in a CUDA graph."""
     solver: Solver = Solver()
     """Which solver proves the plan."""
 
@@ -199,5 +295,10 @@ class Instance(Part):
     def digest(self) -> str:
         """Twelve hexadecimal digits that name the question, whatever solver answers it."""
         content = self.model_dump(mode="json", by_alias=True, exclude={"solver"})
+        for name in ("engine", "collectives"):  # Questions that name neither keep their digest.
+            if content[name] is None:
+                del content[name]
+        for named in (content["workload"], *content["workload"]["drafts"]):
+            named["transformer"] = _content_of(named["transformer"])
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

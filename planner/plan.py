@@ -69,7 +69,7 @@ class Plan:
     latency_seconds: float | None = None
     """Launches, overheads and the fixed part of messages in one decoding step."""
     step_seconds: float | None = None
-    """One decoding step: network + latency + arithmetic and memory combined."""
+    """One decoding step, or round of drafting and verifying: the four terms combined."""
     memory_bytes_per_gpu: float | None = None
     """What lies in the fullest accelerator's memory."""
     objective: float | None = None
@@ -82,10 +82,14 @@ class Plan:
     """Wall time of the solver."""
     pool: str = ""
     """Pool of the instance that was chosen."""
+    draft_tensor_parallel: int | None = None
+    """Ranks of the draft; 0 where nothing is drafted."""
+    tokens_per_round: float | None = None
+    """Tokens one sequence gains in a step, or in a round of drafting and verifying."""
     stall_seconds: float | None = None
     """What reading other users' prompts adds to every output token."""
     tpot_seconds: float | None = None
-    """Time per output token that one user sees: step + stall."""
+    """Time per output token that one user sees: step / tokens per round + stall."""
     prefill_seconds: float | None = None
     """Reading one prompt."""
     time_to_first_token_seconds: float | None = None

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.engine import Booleans, Degrees, Engine
+from planner.catalogue.huggingface import read_config
 from planner.catalogue.profile import Profile, Rates, Switches
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem
-from planner.instance import BatchRange, Instance, Pool
+from planner.instance import Draft, Instance, Pool
+from planner.launching import launchable, refusals, unknown_collectives
+from planner.sense import (
+    batch_problems,
+    contradictions,
+    degree_problems,
+    duplicate_pools,
+    expert_problems,
+    experts,
+    length_problems,
+    query_heads,
+)
 from planner.terms.calibration import rates
-from planner.terms.forward import unsupported
+from planner.terms.speculation import MTP, mtp_draft
 
 Found = TypeVar("Found")
 
 DEFAULT_TENSOR_PARALLEL = (1, 2, 4, 8)
 DEFAULT_PIPELINE_PARALLEL = (1, 2, 4)
+DEFAULT_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
+NO_DRAFT = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,20 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafting:
+    """One way to draft: the draft looked up, and how often its tokens are accepted."""
+
+    name: str
+    llm: Transformer
+    acceptance: float
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the target's own prediction layer, which shares its embeddings."""
+        return self.name == MTP
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """An instance whose every name is a record and whose every default is a value."""
 
@@ -50,6 +79,8 @@ class Question:
     profile: Profile
     switches: Switches
     pools: tuple[Supply, ...]
+    drafts: tuple[Drafting, ...] = ()
+    engine: Engine | None = None
 
     @property
     def tensor_parallel(self) -> tuple[int, ...]:
@@ -67,10 +98,36 @@ class Question:
         degrees = named or tuple(pp for pp in DEFAULT_PIPELINE_PARALLEL if pp <= layers)
         return tuple(sorted(set(degrees)))
 
+    @property
+    def data_parallel(self) -> tuple[int, ...]:
+        """Attention data-parallel degrees to try, ascending; 1 without experts."""
+        named = self.instance.search.data_parallel
+        default = DEFAULT_DATA_PARALLEL if experts(self.llm) else (1,)
+        return tuple(sorted(set(named or default)))
 
-def query_heads(llm: Transformer) -> int:
-    """Query heads of the layers; degrees that divide them can split attention."""
-    return min(group.attention.query_heads for group in llm.layers)
+    @property
+    def expert_parallel(self) -> tuple[int, ...]:
+        """Expert-parallel degrees to try, ascending; 1 without experts."""
+        named = self.instance.search.expert_parallel
+        counts = experts(self.llm)
+        powers = tuple(2**power for power in range(17))
+        default = tuple(ep for ep in powers if all(count % ep == 0 for count in counts))
+        return tuple(sorted(set(named or (default if counts else (1,)))))
+
+    @property
+    def gamma(self) -> tuple[int, ...]:
+        """Numbers of drafted tokens to try, ascending, 0 among them; 0 alone without drafts."""
+        return tuple(sorted({0, *self.instance.search.gamma})) if self.drafts else (0,)
+
+    @property
+    def degrees(self) -> tuple[tuple[int, ...], ...]:
+        """Tensor-, pipeline-, data- and expert-parallel degrees to try."""
+        axes = (self.tensor_parallel, self.pipeline_parallel)
+        return (*axes, self.data_parallel, self.expert_parallel)
+
+    def launches(self, degrees: Sequence[Degrees], draft: Drafting | None = None) -> Booleans:
+        """Tell which tensor-, pipeline-, data- and expert-parallel degrees can be launched."""
+        return launchable(self.engine, self.llm, degrees, draft.own if draft else None)
 
 
 def ask(instance: Instance) -> Question:
@@ -82,16 +139,20 @@ def ask(instance: Instance) -> Question:
         With every problem found; fields are named, files and lines are not known here.
     """
     problems = [
-        *_contradictions(instance),
-        *_batch_problems(instance.search.batch),
-        *_duplicate_pools(instance),
+        *contradictions(instance),
+        *batch_problems(instance.search.batch),
+        *duplicate_pools(instance),
     ]
     llm = _collect(problems, lambda: _transformer(instance))
     profile = _collect(problems, lambda: _named(catalogue.profile, instance.profile, "profile"))
+    engine = _collect(problems, lambda: _engine(instance))
+    if profile is not None:
+        problems += unknown_collectives(instance, profile)
     supplies = [
-        _collect(problems, partial(_supply, pool, f"pools[{index}]", profile, instance))
+        _collect(problems, partial(_supply, pool, f"pools[{index}]", profile, engine, instance))
         for index, pool in enumerate(instance.pools)
     ]
+    drafts = _drafts(instance, llm, problems) if llm is not None else ()
     if problems or llm is None or profile is None:
         raise InputError(problems)
     switches = profile.switches
@@ -100,7 +161,13 @@ def ask(instance: Instance) -> Question:
     if switches.prefill == "elsewhere" and instance.workload.time_to_first_token_seconds:
         raise InputError(_FIRST_TOKEN_ELSEWHERE)
     pools = tuple(supply for supply in supplies if supply is not None)
-    return Question(instance, llm, profile, switches, pools)
+    question = Question(instance, llm, profile, switches, pools, drafts, engine)
+    if engine is not None:
+        accelerators = [supply.accelerator for supply in pools]
+        problems += refusals(engine, instance, llm, accelerators, question.degrees)
+    if problems:
+        raise InputError(problems)
+    return question
 
 
 _FIRST_TOKEN_ELSEWHERE = Problem(
@@ -128,113 +195,98 @@ def _named(shelf: Callable[[str], Found], name: str, field: str) -> Found:
         raise InputError(replace(problem, field=field) for problem in error.problems) from None
 
 
-def _transformer(instance: Instance) -> Transformer:
-    llm = _named(catalogue.transformer, instance.workload.transformer, "workload.transformer")
-    if kinds := unsupported(llm):
-        raise InputError(
-            Problem(
-                field="workload.transformer",
-                found=f"{llm.name}, which has {kinds} layers",
-                expected="a dense transformer with grouped-query attention",
-                fix="This version cannot time other layers; the catalogue only describes them.",
+def is_config(name: str) -> bool:
+    """Whether a transformer is named by the path of its Hugging Face config.json."""
+    return name.endswith(".json")
+
+
+def _described(name: str, field: str) -> Transformer:
+    """Look a transformer up in the catalogue, or read its configuration."""
+    if is_config(name):
+        if not Path(name).is_file():
+            raise InputError(
+                Problem(
+                    field=field,
+                    found=f"{name}, where no file is",
+                    expected="the path of a config.json",
+                    fix="Paths start at the folder of the instance file.",
+                )
             )
-        )
-    if problems := [*_degree_problems(instance, llm), *_context_problems(instance, llm)]:
+        return read_config(Path(name))
+    return _named(catalogue.transformer, name, field)
+
+
+def _engine(instance: Instance) -> Engine | None:
+    return None if instance.engine is None else _named(catalogue.engine, instance.engine, "engine")
+
+
+def _transformer(instance: Instance) -> Transformer:
+    llm = _described(instance.workload.transformer, "workload.transformer")
+    if problems := [
+        *degree_problems(instance, llm),
+        *expert_problems(instance, llm),
+        *length_problems(instance, llm, "workload.input_tokens"),
+    ]:
         raise InputError(problems)
     return llm
 
 
-def _degree_problems(instance: Instance, llm: Transformer) -> Iterator[Problem]:
-    heads = query_heads(llm)
-    for index, tp in enumerate(instance.search.tensor_parallel or ()):
-        if heads % tp:
-            yield Problem(
-                field=f"search.tensor_parallel[{index}]",
-                found=str(tp),
-                expected=f"a degree that divides the {heads} query heads of {llm.name}",
-                fix="Ranks hold whole heads; take it out of the list.",
+def _drafts(instance: Instance, llm: Transformer, problems: list[Problem]) -> tuple[Drafting, ...]:
+    found: dict[str, Drafting] = {}
+    for index, draft in enumerate(instance.workload.drafts):
+        field = f"workload.drafts[{index}].transformer"
+        drafting = _collect(problems, partial(_drafting, draft, llm, field))
+        if drafting is None:
+            continue
+        problems.extend(length_problems(instance, drafting.llm, field))
+        if drafting.name in found:
+            problems.append(
+                Problem(
+                    field=field,
+                    found=f"{drafting.name} a second time",
+                    expected="every draft once",
+                    fix="Take one of them out.",
+                )
             )
-    for index, pp in enumerate(instance.search.pipeline_parallel or ()):
-        if pp > llm.layer_count:
-            yield Problem(
-                field=f"search.pipeline_parallel[{index}]",
-                found=str(pp),
-                expected=f"at most the {llm.layer_count} layers of {llm.name}",
-                fix="Stages hold whole layers; take it out of the list.",
+        found[drafting.name] = drafting
+    return tuple(found.values())
+
+
+def _drafting(draft: Draft, llm: Transformer, field: str) -> Drafting:
+    if draft.transformer == MTP:
+        if not llm.prediction_layers:
+            raise InputError(
+                Problem(
+                    field=field,
+                    found=f"{MTP}, but {llm.name} has no such layers",
+                    expected="a smaller transformer of the catalogue",
+                    fix=f"`{MTP}` stands for the transformer's own multi-token-prediction layers.",
+                )
             )
-
-
-def _context_problems(instance: Instance, llm: Transformer) -> Iterator[Problem]:
-    length = instance.workload.input_tokens + instance.workload.output_tokens
-    if llm.context is not None and length > llm.context:
-        yield Problem(
-            field="workload.input_tokens",
-            found=f"{length} tokens of prompt and answer together",
-            expected=f"at most the {llm.context} tokens that {llm.name} can attend to",
-            fix="Shorten the request or choose a transformer with a longer context.",
-        )
-
-
-def _contradictions(instance: Instance) -> Iterator[Problem]:
-    workload, aim = instance.workload, instance.aim
-    if aim == "dollars_per_hour" and workload.tokens_per_second is None:
-        yield Problem(
-            field="objective",
-            found="dollars_per_hour without workload.tokens_per_second",
-            expected="a demand, since one idle replica is always cheapest",
-            fix="Give workload.tokens_per_second, or minimise dollars_per_million_tokens.",
-        )
-    ceilings = (instance.dollars_per_million_tokens_at_most, instance.dollars_per_hour_at_most)
-    if aim == "tokens_per_second_per_request" and ceilings == (None, None):
-        yield Problem(
-            field="objective",
-            found="tokens_per_second_per_request without a ceiling on cost",
-            expected="dollars_per_million_tokens_at_most or dollars_per_hour_at_most beside it",
-            fix="Say what the speed may cost.",
-        )
-    if aim != "tokens_per_second_per_request" and workload.tokens_per_second_per_request is None:
-        yield Problem(
-            field="workload.tokens_per_second_per_request",
-            found="nothing",
-            expected="the slowest speed one user may see, such as 40",
-            fix="Without it the cheapest deployment may be arbitrarily slow.",
-        )
-
-
-def _batch_problems(sizes: BatchRange) -> Iterator[Problem]:
-    if sizes.values is not None and {"first", "last"} & sizes.model_fields_set:
-        yield Problem(
-            field="search.batch",
-            found="a list and a range",
-            expected="one of the two",
-            fix="Remove `values`, or `from` and `to`.",
-        )
-    if sizes.values is None and sizes.first > sizes.last:
-        yield Problem(
-            field="search.batch",
-            found=f"from {sizes.first} to {sizes.last}",
-            expected="a range that does not end before it starts",
-            fix="Let `to` be no smaller than `from`.",
-        )
-
-
-def _duplicate_pools(instance: Instance) -> Iterator[Problem]:
-    labels = Counter(pool.label for pool in instance.pools)
-    for index, pool in enumerate(instance.pools):
-        if labels[pool.label] > 1:
-            yield Problem(
-                field=f"pools[{index}]",
-                found=f"the name {pool.label!r} {labels[pool.label]} times",
-                expected="pools with names of their own",
-                fix="Give each pool a `name`.",
+        return Drafting(MTP, mtp_draft(llm), draft.acceptance)
+    found = _described(draft.transformer, field)
+    if found.parameters >= llm.parameters:
+        raise InputError(
+            Problem(
+                field=field,
+                found=f"{found.name} with {found.parameters / 1e9:.1f} B parameters",
+                expected=f"a transformer smaller than {llm.name}",
+                fix="A draft that is no smaller cannot help.",
             )
+        )
+    return Drafting(found.name, found, draft.acceptance)
 
 
-def _supply(pool: Pool, field: str, profile: Profile | None, instance: Instance) -> Supply | None:
+def _supply(
+    pool: Pool, field: str, profile: Profile | None, engine: Engine | None, instance: Instance
+) -> Supply | None:
     accelerator = _named(catalogue.accelerator, pool.accelerator, f"{field}.accelerator")
     if profile is None:
         return None
-    found = _named(lambda _: rates(accelerator, profile), accelerator.name, f"{field}.accelerator")
+    chosen = instance.collectives or (engine.collectives if engine else None)
+    found = _named(
+        lambda _: rates(accelerator, profile, chosen), accelerator.name, f"{field}.accelerator"
+    )
     if instance.usable_memory_fraction is not None:
         share = instance.usable_memory_fraction / profile.usable_memory_fraction
         found = replace(found, memory_bytes=found.memory_bytes * share)

@@ -10,7 +10,7 @@ from planner.complaints import placed, schema_problems
 from planner.errors import InputError, Problem
 from planner.instance import Instance
 from planner.markup import parse
-from planner.question import ask
+from planner.question import ask, is_config
 
 LARGEST_FILE_BYTES = 5_000_000
 
@@ -36,7 +36,7 @@ def read_instance(path: str | Path) -> Instance:
     path = Path(path)
     document = parse(read_text(path), str(path))
     try:
-        instance = Instance.model_validate(document.value)
+        instance = _with_configs_beside(Instance.model_validate(document.value), path.parent)
     except ValidationError as error:
         raise InputError(schema_problems(error, document)) from None
     try:
@@ -44,6 +44,21 @@ def read_instance(path: str | Path) -> Instance:
     except InputError as error:
         raise InputError(placed(error.problems, document)) from None
     return instance
+
+
+def _with_configs_beside(instance: Instance, folder: Path) -> Instance:
+    """Let paths of config.json files start at the instance file's folder."""
+
+    def found(name: str) -> str:
+        return str(folder / name) if is_config(name) else name
+
+    workload = instance.workload
+    drafts = tuple(
+        draft.model_copy(update={"transformer": found(draft.transformer)})
+        for draft in workload.drafts
+    )
+    changes = {"transformer": found(workload.transformer), "drafts": drafts}
+    return instance.model_copy(update={"workload": workload.model_copy(update=changes)})
 
 
 def read_text(path: Path) -> str:

@@ -92,6 +92,14 @@ def all_met(found: list[Requirement]) -> Mask:
     return met
 
 
+def violations(found: list[Requirement]) -> Integers:
+    """Which requirements every candidate misses: bit i for the i-th."""
+    missed = np.zeros(len(found[0].attained), dtype=np.int64)
+    for bit, requirement in enumerate(found):
+        missed |= (~requirement.met).astype(np.int64) << bit
+    return missed
+
+
 def objective_values(question: Question, table: Candidates) -> Floats:
     """What every candidate scores, to be minimised (speed counts negative)."""
     aim = question.instance.aim
@@ -111,21 +119,38 @@ def undominated(question: Question, table: Candidates) -> Integers:
     """
     values = objective_values(question, table)
     needed = table.replicas_needed(question.instance.workload)
-    first = needed if question.instance.aim == "dollars_per_hour" else values
+    hourly = question.instance.aim == "dollars_per_hour"
+    first = needed if hourly else values
     speed = table.tokens_per_second_per_request
     rows = _fastest_of_each(table, first, needed, speed)
-    price = table.dollars_per_hour(np.ones(len(table)))[rows]
-    names = np.asarray([label(question, table, row) for row in rows])
-    order = np.lexsort(
-        (names, needed[rows], table.gpus_per_replica[rows], price, -speed[rows], first[rows])
-    )
-    rows = rows[order]
-    return np.sort(rows[_skyline(table, rows, price[order], needed[rows], speed[rows])])
+    price, gpus = table.dollars_per_hour(np.ones(len(table))), table.gpus_per_replica.astype(float)
+    # The first key is sorted by, so it need not be compared again.
+    compared = (price, gpus) if hourly else (price, gpus, needed)
+    keys = [key[rows] for key in (*reversed(compared), -speed, first)]
+    rows = rows[_in_order(question, table, rows, keys)]
+    return np.sort(rows[_skyline([key[rows] for key in compared], speed[rows])])
+
+
+def _in_order(
+    question: Question, table: Candidates, rows: Integers, keys: list[Floats]
+) -> Integers:
+    """Sort by the last key, then the one before it, and by label where all are equal."""
+    order = np.lexsort(keys)
+    same = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    if not same.any():
+        return order
+    tied = order[np.append(same, False) | np.append(False, same)]
+    names = [label(question, table, row) for row in rows[tied]]
+    ranks = np.zeros(len(rows))
+    ranks[tied] = np.argsort(np.argsort(names))
+    return np.lexsort([ranks, *keys])
 
 
 def _fastest_of_each(table: Candidates, first: Floats, needed: Floats, speed: Floats) -> Integers:
     """Keep, of rows that differ in batch alone and score the same, the fastest."""
-    keys = (table.pool, table.tensor_parallel, table.pipeline_parallel, table.weights, table.kv)
+    keys = _choices_but_batch(table)
     order = np.lexsort((table.batch, -speed, needed, first, *keys))
     same = np.ones(len(order) - 1, dtype=bool)
     for key in (first, needed, *keys):
@@ -133,17 +158,28 @@ def _fastest_of_each(table: Candidates, first: Floats, needed: Floats, speed: Fl
     return order[np.concatenate(([True], ~same))]
 
 
-def _skyline(
-    table: Candidates, rows: Integers, price: Floats, needed: Floats, speed: Floats
-) -> Mask:
-    """Mark rows, sorted by score and then speed, that no earlier row dominates."""
-    gpus = table.gpus_per_replica[rows]
-    kept = np.ones(len(rows), dtype=bool)
-    kinds = np.unique(np.column_stack((price, gpus, needed)), axis=0)
-    for dearest, most, replicas in kinds:
-        rivals = (price <= dearest) & (gpus <= most) & (needed <= replicas)
+def _choices_but_batch(table: Candidates) -> tuple[Integers, Integers]:
+    """Two whole numbers that tell apart rows which differ in more than their batch."""
+    kinds = ((table.pool * 8 + table.weights) * 8 + table.kv) * 64 + table.draft
+    layout = ((table.tensor_parallel << 12) + table.pipeline_parallel << 12) + table.data_parallel
+    return kinds * 128 + table.gamma, (layout << 17) + table.expert_parallel
+
+
+def _skyline(compared: list[Floats], speed: Floats) -> Mask:
+    """Mark rows, sorted by score and then speed, that no earlier row dominates.
+
+    An earlier row dominates where it is no more in everything compared, and no slower.
+    """
+    kept = np.ones(len(speed), dtype=bool)
+    kinds = np.unique(np.column_stack(compared), axis=0)
+    for kind in kinds:
+        rivals = np.logical_and.reduce(
+            [key <= most for key, most in zip(compared, kind, strict=True)]
+        )
+        here = np.logical_and.reduce(
+            [key == most for key, most in zip(compared, kind, strict=True)]
+        )
         best = np.maximum.accumulate(np.where(rivals, speed, -np.inf))
-        here = (price == dearest) & (gpus == most) & (needed == replicas)
         earlier = np.concatenate(([-np.inf], best[:-1]))
         kept &= ~(here & (earlier >= speed))
     return kept

@@ -48,9 +48,15 @@ def _answer(plan: Plan) -> Table:
     table.add_row(
         "Each",
         f"{plan.gpus_per_replica} x {plan.accelerator}: tensor parallel {plan.tensor_parallel}, "
-        f"pipeline parallel {plan.pipeline_parallel}, batch {plan.batch}, "
+        f"pipeline parallel {plan.pipeline_parallel}{_experts(plan)}, batch {plan.batch}, "
         f"weights {plan.weight_precision}, cache {plan.kv_precision}",
     )
+    if plan.gamma:
+        table.add_row(
+            "Draft",
+            f"{plan.gamma} tokens by {plan.draft} on {plan.draft_tensor_parallel} of them, "
+            f"{plan.tokens_per_round:.2f} tokens a round of {_ms(plan.step_seconds)}",
+        )
     table.add_row("GPUs", f"{plan.gpus} at ${plan.dollars_per_gpu_hour:g}/h ({plan.price_source})")
     table.add_row(
         "Speed",
@@ -65,6 +71,12 @@ def _answer(plan: Plan) -> Table:
     return table
 
 
+def _experts(plan: Plan) -> str:
+    if plan.data_parallel == 1 and plan.expert_parallel == 1:
+        return ""
+    return f", data parallel {plan.data_parallel}, expert parallel {plan.expert_parallel}"
+
+
 def _ms(seconds: float | None) -> str:
     return f"{(seconds or 0.0) * 1e3:,.2f} ms"
 
@@ -74,6 +86,8 @@ def _time(plan: Plan) -> Table:
     total = plan.tpot_seconds or 1.0
     for term in TERMS:
         seconds = getattr(plan, f"{term}_seconds") or 0.0
+        if term != "stall":
+            seconds /= plan.tokens_per_round or 1.0
         bar = "█" * round(BAR_WIDTH * min(1.0, seconds / total))
         name = "prompts of others" if term == "stall" else term
         table.add_row(name, _ms(seconds), Text(bar, style=COLOURS[term]))
@@ -90,7 +104,7 @@ def _basis(plan: Plan) -> Table:
         f"gap {plan.gap:.3g}, over {plan.candidates:,} deployments, "
         f"{plan.solver}, {plan.solve_seconds:.2f} s",
     )
-    accuracy = "no measurements of this family; constants carried over"
+    accuracy = "no measurements of this kind; constants carried over"
     if plan.profile == "paper":
         accuracy = "the source paper's constants, not calibrated"
     elif plan.profile_error is not None:

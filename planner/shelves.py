@@ -9,22 +9,23 @@ from rich.text import Text
 
 from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.engine import Engine
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, near_misses
-from planner.terms.forward import unsupported
 
-LISTS = ("accelerators", "transformers", "profiles")
+LISTS = ("accelerators", "transformers", "engines", "profiles")
 
 
 def show(name: str, console: Console) -> None:
-    """Print a list (`accelerators`, `transformers`, `profiles`, `all`) or the entry `name`.
+    """Print a list (one of `LISTS`, or `all`) or the entry `name`.
 
     Raises
     ------
     InputError
         Where nothing has that name.
     """
-    lists = {"accelerators": _accelerators, "transformers": _transformers, "profiles": _profiles}
+    tables = (_accelerators, _transformers, _engines, _profiles)
+    lists = dict(zip(LISTS, tables, strict=True))
     if name == "all":
         for table in lists.values():
             console.print(table())
@@ -38,6 +39,7 @@ def _entry(name: str, console: Console) -> None:
     for shelf, render in (
         (catalogue.accelerator, _accelerator),
         (catalogue.transformer, _transformer),
+        (catalogue.engine, _engine),
     ):
         try:
             record = shelf(name)
@@ -45,7 +47,8 @@ def _entry(name: str, console: Console) -> None:
             continue
         console.print(render(record))  # type: ignore[arg-type]
         return
-    known = [*LISTS, *catalogue.accelerator_names(), *catalogue.transformer_names()]
+    names = (catalogue.accelerator_names, catalogue.transformer_names, catalogue.engine_names)
+    known = [*LISTS, *(name for shelf in names for name in shelf())]
     raise InputError(
         Problem(
             found=repr(name),
@@ -90,7 +93,7 @@ def _scaled(value: float | None, unit: float) -> str:
 def _transformers() -> Table:
     columns = ("total\nbillion", "active\nbillion", "layers", "cached\nper token", "context")
     table = _listing("Transformers", *columns)
-    table.add_column("timed", justify="left")
+    table.add_column("layers of", justify="left")
     table.caption = "* shape not read from a primary source"
     for name in catalogue.transformer_names():
         record = catalogue.transformer(name)
@@ -101,7 +104,24 @@ def _transformers() -> Table:
             str(record.layer_count),
             f"{record.cache_elements_per_token:,}",
             f"{record.context:,}" if record.context else "",
-            f"no: {missing}" if (missing := unsupported(record)) else "yes",
+            ", ".join(record.kinds),
+        )
+    return table
+
+
+def _engines() -> Table:
+    table = _listing("Engines")
+    for column in ("release", "attention groups", "expert groups", "all-reduce"):
+        table.add_column(column, overflow="fold")
+    table.caption = "* some rules were not found in the engine's documentation or source"
+    for name in catalogue.engine_names():
+        record = catalogue.engine(name)
+        table.add_row(
+            name + ("*" if record.unverified else ""),
+            record.version,
+            record.data_parallel,
+            record.expert_parallel,
+            record.collectives,
         )
     return table
 
@@ -155,6 +175,34 @@ def _facts(record: Accelerator) -> dict[str, str]:
     if record.power_watts is not None:
         facts["power_watts"] = f"{record.power_watts:.0f} W"
     return facts
+
+
+RULES = (
+    *("vendors", "tensor_parallel", "data_parallel", "expert_parallel", "whole_kv_heads"),
+    *("pipeline_with_experts", "pipeline_with_data_parallel", "pipeline_with_speculation"),
+    *("draft_models", "draft_models_with_data_parallel", "mtp", "weights", "kv", "collectives"),
+)
+"""Fields of an engine that limit what it launches, in the order they are shown."""
+
+
+def _engine(record: Engine) -> Group:
+    rules = _entry_table(f"{record.title} {record.version}", "rule", "value", "source")
+    for field in RULES:
+        mark = " (unverified)" if field in record.unverified else ""
+        source = record.origin.get(field, record.origin["default"]) + mark
+        rules.add_row(field, _rule(getattr(record, field)), source)
+    sources = _entry_table("Sources", "key", "title", "date")
+    for key, entry in record.sources.items():
+        sources.add_row(key, entry.title, entry.date)
+    return Group(rules, sources, *_tail(record.aliases, record.notes))
+
+
+def _rule(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "any"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _transformer(record: Transformer) -> Group:

@@ -28,6 +28,8 @@ def rows_of(question: Question, table: Candidates) -> list[dict[str, Any]]:
                 "network": float(table.network_seconds[i]),
                 "latency": float(table.latency_seconds[i]),
                 "stall": float(table.stall_seconds[i]),
+                "round": float(table.step_seconds[i]) if table.draft[i] else None,
+                "tokens": float(table.tokens_per_round[i]),
                 "prefill": float(table.prefill_seconds[i]),
                 "power": pool.rates.combine_power,
                 "resident": float(table.memory_bytes_per_gpu[i]),
@@ -37,10 +39,13 @@ def rows_of(question: Question, table: Candidates) -> list[dict[str, Any]]:
     return rows
 
 
-def time_per_token(row: dict[str, Any]) -> float:
+def step_time(row: dict[str, Any]) -> float:
+    """Seconds of a step; a round of several passes overlaps within each, and is given."""
+    if row["round"] is not None:
+        return row["round"]
     x, y, p = row["arithmetic"], row["memory"], row["power"]
     together = max(x, y) if math.isinf(p) else (x**p + y**p) ** (1.0 / p)
-    return row["network"] + row["latency"] + together + row["stall"]
+    return row["network"] + row["latency"] + together
 
 
 def answer(instance: Instance, rows: list[dict[str, Any]]) -> tuple[str, int, float] | None:
@@ -72,7 +77,8 @@ def scored(
 ) -> tuple[tuple[float, int, float, str], int] | None:
     """What one row scores, or None where it violates a requirement."""
     workload = instance.workload
-    tpot = time_per_token(row)
+    step = step_time(row)
+    tpot = step / row["tokens"] + row["stall"]
     speed, rate = 1.0 / tpot, row["batch"] / tpot
     if row["resident"] > row["usable"] * (1 + ROUNDING):
         return None
@@ -88,7 +94,7 @@ def scored(
     gpus = replicas * row["gpus"]
     if row["available"] is not None and gpus > row["available"]:
         return None
-    first_token = row["prefill"] + tpot - row["stall"]
+    first_token = row["prefill"] + step
     per_hour = gpus * row["price"]
     per_million = row["gpus"] * row["price"] / 3600.0 / rate * 1e6
     for attained, ceiling in (

@@ -10,6 +10,8 @@ from planner.instance import Instance
 from planner.question import ask
 
 TRANSFORMERS = ("llama-3-8b", "llama-3.1-70b", "qwen2.5-14b", "gpt-j-6b", "gemma-2-27b")
+MIXTURES = ("mixtral-8x7b", "gpt-oss-20b", "qwen3-30b-a3b", "deepseek-v3")
+DRAFTS = {"llama-3.1-70b": "llama-3.2-1b", "qwen2.5-14b": "qwen2.5-0.5b", "deepseek-v3": "mtp"}
 PAPER_POOLS = ("h100-sxm", "a100-80gb-sxm", "h200-sxm", "v100-sxm", "h20")
 POOLS = (*PAPER_POOLS, "l40s", "b200-sxm", "mi300x", "rtx-4090", "gb200-nvl72")
 
@@ -21,7 +23,7 @@ def random_instance(seed: int) -> Instance:
     content: dict[str, Any] = {
         "name": f"random-{seed}",
         "workload": {
-            "transformer": rng.choice(TRANSFORMERS),
+            "transformer": rng.choice(TRANSFORMERS if rng.random() < 0.7 else MIXTURES),
             "input_tokens": rng.choice((100, 1000, 1500)),
             "output_tokens": rng.choice((50, 200, 500)),
             "tokens_per_second_per_request": 1e-3,
@@ -38,6 +40,7 @@ def random_instance(seed: int) -> Instance:
         },
         "profile": profile,
     }
+    _spread(rng, content)
     _targets(rng, content)
     return Instance.model_validate(content)
 
@@ -52,6 +55,24 @@ def _pools(rng: random.Random, profile: str) -> list[dict[str, Any]]:
         }
         for name in rng.sample(names, rng.randint(1, 3))
     ]
+
+
+def _spread(rng: random.Random, content: dict[str, Any]) -> None:
+    """Spread experts and attention, draft tokens, and set a floor on quality, now and then."""
+    workload, search = content["workload"], content["search"]
+    name = workload["transformer"]
+    if name in MIXTURES:
+        search["data_parallel"] = sorted(rng.sample((1, 2, 4), rng.randint(1, 2)))
+        search["expert_parallel"] = [1, rng.choice((2, 4, 8))]
+        search["batch"] = [16, 64, rng.choice((130, 300))]
+        workload["expert_imbalance"] = rng.choice((1.0, 1.3))
+    if name in DRAFTS and rng.random() < 0.7:
+        draft = {"transformer": DRAFTS[name], "acceptance": rng.choice((0.3, 0.7, 0.9))}
+        workload["drafts"] = [draft]
+        search["gamma"] = rng.choice(([1, 3], [2]))
+        search["batch"] = search["batch"][:2]
+    if len(search["weights"]) > 1 and rng.random() < 0.3:
+        content["quality"] = {"at_least": 0.97, "weights": {"int4": rng.choice((0.96, 0.98))}}
 
 
 def _targets(rng: random.Random, content: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from planner.check import check_plan
 from planner.plan import COLUMNS, write_csv
 
 INSTANCES = Path(__file__).parent.parent / "instances"
-FOLDERS = sorted(path.parent for path in INSTANCES.glob("*/instance.*"))
+FOLDERS = sorted(path.parent for path in INSTANCES.glob("**/instance.*"))
 VOLATILE = ("solve_seconds", "solver", "planner_version")
 """Columns that change with the run, the solver's release or the program's."""
 RELATIVE = 1e-6

@@ -27,6 +27,11 @@ MUTANTS = {
     "D2 at least": ("chosen == m.decide[family, value]", "chosen >= m.decide[family, value]"),
     "D2 at most": ("chosen == m.decide[family, value]", "chosen <= m.decide[family, value]"),
     "D3 milliseconds in seconds": ("causes[cause] / MILLI", "causes[cause]"),
+    "D3 per round instead of per token": (
+        "table.step_seconds / table.tokens_per_round",
+        "table.step_seconds",
+    ),
+    "D4 ceilings of several passes": ("if roofline and not question.drafts:", "if roofline:"),
     "D4 flipped": ('t["stall"] <= allowed', 't["stall"] >= allowed'),
     "D4 without network": ('t["network"] + t["latency"]', 't["latency"]'),
     "D4 without latency": ('t["network"] + t["latency"]', 't["network"]'),
@@ -122,6 +127,7 @@ REDUNDANT = {
 integers, and no objective gains by running replicas of a deployment that was not chosen."""
 
 CRAFTED = {
+    "D4 ceilings of several passes": "rounds",
     "D4 without network": "network",
     "D4 without arithmetic": "arithmetic",
     "D5 dropped": "memory",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from planner.candidates import Candidates, label
+from planner.candidates import Candidates, draft_name, label
 from planner.question import Question
 from planner.terms import serving
 from planner.terms.passes import Floats
@@ -68,9 +68,13 @@ def _choices(question: Question, table: Candidates) -> Mapping[str, list[Any]]:
         "pool": [question.pools[index].label for index in table.pool],
         "tensor_parallel": table.tensor_parallel.tolist(),
         "pipeline_parallel": table.pipeline_parallel.tolist(),
+        "data_parallel": table.data_parallel.tolist(),
+        "expert_parallel": table.expert_parallel.tolist(),
         "batch": table.batch.tolist(),
         "weight_precision": [search.weights[index] for index in table.weights],
         "kv_precision": [search.kv[index] for index in table.kv],
+        "draft": [draft_name(question, int(index)) for index in table.draft],
+        "gamma": table.gamma.tolist(),
     }
 
 
@@ -104,15 +108,15 @@ def _decisions(m: pyo.ConcreteModel, choices: Mapping[str, list[Any]]) -> None:
 def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> None:
     """(D3) The time terms of the chosen deployment, and (D4) the speed they must allow."""
     causes = {
-        "arithmetic": table.arithmetic_seconds,
-        "memory": table.memory_seconds,
-        "network": table.network_seconds,
-        "latency": table.latency_seconds,
+        "arithmetic": table.arithmetic_seconds / table.tokens_per_round,
+        "memory": table.memory_seconds / table.tokens_per_round,
+        "network": table.network_seconds / table.tokens_per_round,
+        "latency": table.latency_seconds / table.tokens_per_round,
+        "step": table.step_seconds / table.tokens_per_round,
         "stall": table.stall_seconds,
-        "step": table.step_seconds,
     }
 
-    @m.Expression(causes, doc="(D3) milliseconds of the chosen deployment, by cause")
+    @m.Expression(causes, doc="(D3) milliseconds per token of the chosen deployment, by cause")
     def milliseconds(m: Any, cause: str) -> Any:
         return _weighted(m, causes[cause] / MILLI)
 
@@ -120,7 +124,8 @@ def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> 
     if speed is None:
         return
     allowed = 1.0 / speed / MILLI
-    if all(math.isinf(pool.rates.combine_power) for pool in question.pools):
+    roofline = all(math.isinf(pool.rates.combine_power) for pool in question.pools)
+    if roofline and not question.drafts:
 
         @m.Constraint(["arithmetic", "memory"], doc="(D4) fast enough under each ceiling")
         def fast_enough(m: Any, ceiling: str) -> Any:
@@ -129,7 +134,7 @@ def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> 
 
         return
 
-    @m.Constraint(doc="(D4) fast enough, where arithmetic and memory add up in part")
+    @m.Constraint(doc="(D4) fast enough, where ceilings add up in part or over passes")
     def fast_enough_combined(m: Any) -> Any:
         return m.milliseconds["step"] + m.milliseconds["stall"] <= allowed
 
