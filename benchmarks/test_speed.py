@@ -74,7 +74,7 @@ def test_solve(benchmark, instance) -> None:
 
 
 def test_the_papers_grid_of_160000_points(benchmark) -> None:
-    """Both tensor-parallel layouts over 400 x 400 real-valued sizes and batches, as its notebook."""
+    """Both tensor-parallel layouts over 400 x 400 real-valued sizes and batches."""
     llm, profile = catalogue.transformer("llama-3-70b"), catalogue.profile("paper")
     found = rates(catalogue.accelerator("h100-sxm"), profile)
     gpus = np.geomspace(2.0, 2.0**18, 400)[:, None]
@@ -119,3 +119,22 @@ def test_memory_of_a_million_deployments(benchmark) -> None:
     peak = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info["peak_gigabytes"] = round(peak / GIGABYTE, 3)
     assert peak < GIGABYTE
+
+
+def test_mixture_with_drafts(benchmark) -> None:
+    """DeepSeek-V3 over five accelerators with four drafts: whole process, one core, peak memory."""
+    instance = ROOT / "instances" / "deepseek-v3-speculative" / "instance.yaml"
+    program = (
+        "import resource, planner;"
+        f"plan = planner.solve(planner.read_instance({str(instance)!r}));"
+        "print(plan.candidates, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+
+    def run() -> list[int]:
+        printed = subprocess.check_output([sys.executable, "-c", program])
+        return [int(word) for word in printed.split()]
+
+    deployments, peak = benchmark.pedantic(run, rounds=3)
+    benchmark.extra_info["deployments"] = deployments
+    benchmark.extra_info["peak_gigabytes"] = round(peak / GIGABYTE, 3)
+    assert deployments > 10_000_000

@@ -2,8 +2,9 @@
 
 Prints the tables of docs/paper.md: the least dollars per million output tokens on H100 SXM, prompts
 of 1000 and answers of 500 tokens, first of Llama 3.1 70B in bf16 at 40 tokens per second per
-request, then of PaLM 540B in int4 at 20 in four pipeline stages, where those switches act that the
-first case leaves idle.
+request, then of PaLM 540B in int4 at 20 in four pipeline stages, then of Qwen3.5 397B-A17B in fp8
+at 60 with its own prediction layer drafting, where those switches act that the first case leaves
+idle.
 
     python examples/switches.py
 """
@@ -18,12 +19,17 @@ import numpy as np
 from planner import Instance, catalogue
 from planner.candidates import tabulate
 from planner.catalogue.profile import NcclTree, Switches
-from planner.question import Question, ask
+from planner.question import Question, ask, experts
 from planner.requirements import all_met, requirements
 from planner.terms.calibration import rates
 
-CASES = (("llama-3.1-70b", "bf16", 40, (1, 2, 3, 4)), ("palm-540b", "int4", 20, (4,)))
-"""Transformer, precision of its weights, tokens per second per request, pipeline degrees."""
+CASES = (
+    ("llama-3.1-70b", "bf16", 40, (1, 2, 3, 4), None),
+    ("palm-540b", "int4", 20, (4,), None),
+    ("qwen3.5-397b-a17b", "fp8", 60, (1,), 0.8),
+)
+"""Transformer, precision of its weights, tokens per second per request, pipeline degrees, and the
+probability that a token of its own prediction layer is accepted; None drafts nothing."""
 CALIBRATED_RATES = {
     "achieved arithmetic": ("flop_per_second",),
     "achieved bandwidth": ("memory_bytes_per_second",),
@@ -35,8 +41,12 @@ CALIBRATED_RATES = {
 """What else the profiles differ in: name in the table, and fields of the rates."""
 
 
-def asked(llm: str, weights: str, speed: float, stages: tuple[int, ...]) -> Question:
+def asked(
+    llm: str, weights: str, speed: float, stages: tuple[int, ...], acceptance: float | None
+) -> Question:
     """Return the question of one case, under the `paper` profile."""
+    drafts = [] if acceptance is None else [{"transformer": "mtp", "acceptance": acceptance}]
+    dense = not experts(catalogue.transformer(llm))
     content = {
         "name": "switches",
         "workload": {
@@ -44,11 +54,14 @@ def asked(llm: str, weights: str, speed: float, stages: tuple[int, ...]) -> Ques
             "input_tokens": 1000,
             "output_tokens": 500,
             "tokens_per_second_per_request": speed,
+            "drafts": drafts,
         },
         "pools": [{"accelerator": "h100-sxm", "dollars_per_gpu_hour": 2.1}],
         "search": {
             "tensor_parallel": [1, 2, 4, 8],
             "pipeline_parallel": list(stages),
+            "data_parallel": [1] if dense else [1, 2, 4, 8],
+            "gamma": [0, 2, 4],
             "batch": {"from": 1, "to": 4096},
             "weights": [weights],
         },
@@ -63,6 +76,10 @@ def cheapest(question: Question) -> tuple[float, str]:
     table = table.take(all_met(requirements(question, table)))
     row = int(np.argmin(table.dollars_per_million_tokens))
     degrees = f"tp {table.tensor_parallel[row]}, pp {table.pipeline_parallel[row]}"
+    if experts(question.llm):
+        degrees += f", dp {table.data_parallel[row]}, ep {table.expert_parallel[row]}"
+    if question.drafts:
+        degrees += f", gamma {table.gamma[row]}"
     cost = float(table.dollars_per_million_tokens[row])
     return cost, f"{degrees}, batch {table.batch[row]}"
 
@@ -96,7 +113,10 @@ def show(paper: Question) -> None:
     workload = paper.instance.workload
     print(f"{workload.transformer}, weights {paper.instance.search.weights[0]}, ", end="")
     print(f"{workload.tokens_per_second_per_request:g} tok/s per request, ", end="")
-    print(f"pipeline parallel {', '.join(map(str, paper.pipeline_parallel))}:\n")
+    print(f"pipeline parallel {', '.join(map(str, paper.pipeline_parallel))}", end="")
+    for draft in workload.drafts:
+        print(f", draft {draft.transformer} accepted at {draft.acceptance:g}", end="")
+    print(":\n")
     print("| changed alone | from | to | $/Mtok | change | cheapest deployment |")
     print("|---|---|---|---|---|---|")
     base, deployment = cheapest(paper)
