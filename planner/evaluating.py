@@ -137,6 +137,7 @@ class Evaluator:
                 length=np.asarray(float(workload.input_tokens + workload.output_tokens)),
                 dp=degrees.data_parallel,
                 ep=degrees.expert_parallel,
+                redundant=workload.redundant_experts,
             )
         return self._resident
 

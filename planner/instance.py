@@ -110,6 +110,9 @@ class Workload(Part):
     """Longest wait for the first token on an idle replica."""
     expert_imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False, strict=True)] = 1.0
     """Tokens of the busiest group of experts over the mean, where experts are spread."""
+    redundant_experts: Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)] = 0
+    """Copies of busy experts, beside each layer's own, where experts are spread; they take memory
+    and make the imbalance what it is."""
     drafts: tuple[Draft, ...] = ()
     """Drafts that speculative decoding may use; drafting nothing is always possible."""
     prefill: Literal["colocated", "elsewhere"] | None = None

@@ -142,5 +142,6 @@ def _memory(question: Question, decided: Decisions, verify: Pass, drafted: Draft
         length=np.asarray(float(workload.input_tokens + workload.output_tokens)),
         dp=verify.dp,
         ep=verify.ep,
+        redundant=workload.redundant_experts,
     )
     return float(resident) + (float(drafted.resident) if drafted else 0.0)

@@ -88,6 +88,20 @@ def test_every_expert_is_somewhere_and_only_once(name: str) -> None:
     assert saved == pytest.approx(experts * 7 / 8, rel=0.01)
 
 
+def test_redundant_experts_take_memory_only_where_experts_are_spread() -> None:
+    llm = catalogue.transformer("deepseek-v3")
+
+    def held(ep: int, redundant: int) -> float:
+        step = {"tp": number(1), "dp": number(8), "ep": number(ep), "pp": number(1)}
+        none = {"batch": number(8), "length": number(0)}
+        found = resident_bytes(llm, Precision("fp8"), SWITCHES, **step, **none, redundant=redundant)
+        return float(found)
+
+    one_expert = 3 * 7168 * 2048
+    assert held(8, 16) - held(8, 0) == pytest.approx(58 * 16 / 8 * one_expert, rel=1e-9)
+    assert held(1, 16) == held(1, 0)
+
+
 @properties
 @given(st.sampled_from(MIXTURES), st.integers(1, 2000), st.integers(1, 2000))
 def test_more_tokens_touch_more_experts_and_never_all_of_them_twice(name, few, more) -> None:

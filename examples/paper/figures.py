@@ -193,8 +193,8 @@ def collectives(labs: tuple[Lab, Lab]) -> Figure:
 
 ALL = {name: replace(case, stages=True) for name, case in comparisons.TABLES_2_3.items()}
 CAPTIONS = {
-    "models": "Cost against speed of every transformer, with a draft (the paper's first figure)",
-    "draft": "A draft pays from $0.3 (70B) and $2 (405B) per million tokens",
+    "models": "Cost against speed of the transformers of Tables 2 and 3, with a draft",
+    "draft": "Llama 3 70B and 405B in 16 bits, with and without a draft",
     "precision": "Llama 3 70B in 16, 8 and 4 bits",
     "generations": "Llama 3 70B in 8 bits on three generations of accelerators",
     "context": "Mistral Large 2 and DeepSeek-V3, without context and after 100,000 tokens",

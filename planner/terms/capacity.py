@@ -21,6 +21,7 @@ def resident_bytes(
     length: Floats,
     dp: Floats = ONE,
     ep: Floats = ONE,
+    redundant: int = 0,
 ) -> Floats:
     """Bytes on one accelerator of the fullest stage: weights, cache, workspace (T32).
 
@@ -30,8 +31,10 @@ def resident_bytes(
         Degrees, and sequences of the whole replica; all stages together hold their caches.
     length : array of float
         Positions of the longest sequence: prompt and answer.
+    redundant : int
+        Copies of experts that a layer holds beside its own, where they are spread.
     """
-    step = Pass(tp, pp, batch, ONE, length, dp=dp, ep=ep)
+    step = Pass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
     weights = weight_bytes(llm, precision, switches, step)
     cache = cache_bytes(llm, precision, switches, step) * step.group_sequences(switches)
     return weights + cache + workspace_bytes(llm, precision, switches, step)

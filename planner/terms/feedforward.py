@@ -57,7 +57,8 @@ def weights_held(block: FeedForward, hidden: int, step: Pass, switches: Switches
     """
     if isinstance(block, Dense):
         return block.parameters(hidden) / dense_ranks(step, switches)
-    experts = block.count / step.ep
+    copies = np.where(step.ep > 1.0, step.redundant, 0)
+    experts = (block.count + copies) / step.ep
     experts = np.ceil(experts) if switches.whole_layers else experts
     routed = experts * block.expert_parameters(hidden) / step.expert_tp
     return routed + block.common_parameters(hidden) / dense_ranks(step, switches)

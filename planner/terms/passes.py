@@ -68,6 +68,8 @@ class Pass:
     """Whether prompts are read, so that latent attention expands what it caches."""
     imbalance: float = 1.0
     """Tokens of the busiest group of experts over the mean."""
+    redundant: int = 0
+    """Copies of experts that a layer holds beside its own, where they are spread."""
 
     @property
     def tokens(self) -> Floats:
