@@ -107,6 +107,11 @@ class Candidates:
         return serving.replicas_for(workload.tokens_per_second, self.replica_tokens_per_second)
 
 
+def available_gpus(question: Question, table: Candidates) -> Floats:
+    """Accelerators in the pool of every candidate; infinite where there is no limit."""
+    return np.asarray([pool.gpus or np.inf for pool in question.pools])[table.pool]
+
+
 def draft_name(question: Question, index: int) -> str:
     """Return the name of a draft by its index in the table; `none` for 0."""
     return question.drafts[index - 1].name if index else NO_DRAFT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from planner.candidates import Candidates, Integers, label
+from planner.candidates import Candidates, Integers, available_gpus, label
 from planner.question import Question
 from planner.terms.passes import Floats
 
@@ -40,7 +40,7 @@ def requirements(question: Question, table: Candidates) -> list[Requirement]:
     instance, workload = question.instance, question.instance.workload
     needed = table.replicas_needed(workload)
     gpus = needed * table.gpus_per_replica
-    supply = np.asarray([pool.gpus or np.inf for pool in question.pools])[table.pool]
+    supply = available_gpus(question, table)
     found = [
         Requirement(
             "memory_capacity", table.memory_bytes_per_gpu, table.usable_bytes_per_gpu, True, "B"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from planner.candidates import Candidates, draft_name, label
+from planner.candidates import Candidates, available_gpus, draft_name, label
 from planner.question import Question
 from planner.terms import serving
 from planner.terms.passes import Floats
@@ -174,7 +174,7 @@ def _replicas(m: pyo.ConcreteModel, question: Question, table: Candidates) -> No
 
 def _most_replicas(question: Question, table: Candidates) -> Floats:
     """Most replicas the instance and the pool's accelerators allow."""
-    supply = np.asarray([pool.gpus or np.inf for pool in question.pools])[table.pool]
+    supply = available_gpus(question, table)
     allowed = float(question.instance.search.max_replicas)
     return np.minimum(allowed, np.floor(supply / table.gpus_per_replica))
 
@@ -190,10 +190,10 @@ def _requirements(m: pyo.ConcreteModel, question: Question, table: Candidates) -
 
     @m.Constraint(doc="(D7) the pool has the accelerators")
     def gpu_supply(m: Any) -> Any:
-        supply = np.asarray([pool.gpus or 0 for pool in question.pools])[table.pool]
-        limited = supply > 0
+        limited = np.isfinite(available_gpus(question, table))
         if not limited.any():
             return pyo.Constraint.Skip
+        supply = np.where(limited, available_gpus(question, table), 0)
         used = _weighted(m, np.where(limited, table.gpus_per_replica, 0), m.running)
         return used <= _weighted(m, supply)
 
