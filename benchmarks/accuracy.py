@@ -103,7 +103,7 @@ def predict(rows: pd.DataFrame, profile: Profile) -> npt.NDArray[np.float64]:
         one = np.asarray(1.0)
         degrees = Degrees(np.asarray(float(tp)), one, batch, one, one)
         asked = replace(question, instance=instance)
-        timing = Evaluator(asked, supply, Precision(weights, kv), degrees)()
+        timing = Evaluator(asked, supply, degrees)(Precision(weights, kv))
         served = rows.source.to_numpy()[where] == "samples"
         seconds[where] = timing.step + np.where(served, timing.stall, 0.0)
     return seconds

@@ -56,7 +56,7 @@ def predict(row: pd.Series) -> float:
     question = ask(Instance.model_validate(content))
     one = np.asarray(1.0)
     degrees = Degrees(np.asarray(row.tp), one, np.asarray(row.batch), one, np.asarray(row.ep))
-    timing = Evaluator(question, question.pools[0], Precision(row.weights), degrees)()
+    timing = Evaluator(question, question.pools[0], degrees)(Precision(row.weights))
     return float(timing.step + timing.stall)
 
 

@@ -13,9 +13,10 @@ import pytest
 import planner
 from planner import catalogue
 from planner.candidates import tabulate
+from planner.dominance import undominated
 from planner.formulations import deployment
 from planner.question import ask
-from planner.requirements import all_met, requirements, undominated
+from planner.requirements import all_met, requirements
 from planner.terms.calibration import rates
 from planner.terms.forward import forward
 from planner.terms.passes import Pass, Precision

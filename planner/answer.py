@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from planner.candidates import Candidates, draft_name
-from planner.diagnosis import diagnose, explain
-from planner.plan import Plan
+from planner.infeasibility.diagnosis import diagnosed
+from planner.plan import Plan, swept_text
 from planner.question import Question, Supply
 from planner.survey import Survey
+from planner.tables import Tables
 from planner.version import __version__
 from solvers import Outcome
 
@@ -54,11 +55,22 @@ def plan(
     )
 
 
-def infeasible(question: Question, found: Survey) -> Plan:
-    """Return the plan that says why nothing satisfies the instance."""
+def infeasible(question: Question, found: Survey, tables: Tables | None = None) -> Plan:
+    """Return the plan that says why nothing satisfies the instance.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    found : Survey
+        The walk over every deployment, which found none that is possible.
+    tables : Tables, optional
+        Shortlists of earlier questions.
+    """
+    assert found.missing is not None
     return Plan(
         status="infeasible",
-        message=explain(question, diagnose(question)),
+        message=diagnosed(question, found.missing, tables).message(),
         **_provenance(question, found),
     )
 
@@ -84,6 +96,7 @@ def _provenance(question: Question, found: Survey) -> dict[str, Any]:
         "profile": question.profile.name,
         "planner_version": __version__,
         "instance_digest": instance.digest,
+        "sweep": swept_text(instance.swept),
     }
 
 

@@ -8,19 +8,26 @@ from typing import Any
 import numpy as np
 
 from planner import answer
+from planner.candidates import Candidates
 from planner.check import check_plan
+from planner.dominance import has_ties
 from planner.errors import CheckError, MissingExtraError, SolverError
 from planner.formulations import deployment
 from planner.instance import Instance, Solver
 from planner.plan import Plan
-from planner.question import ask
-from planner.survey import survey
+from planner.question import Question, ask
+from planner.survey import Survey, survey
+from planner.tables import Tables
 from solvers import Outcome, Status, enumerate_all, solve_in_turn
 from solvers.exhaustive import TooLargeError
-from solvers.mip import SolverFailedError, SolverMissingError
+from solvers.outcome import SolverFailedError, SolverMissingError
 
 
-def solve(instance: Instance, progress: Callable[[int], None] | None = None) -> Plan:
+def solve(
+    instance: Instance,
+    progress: Callable[[int], None] | None = None,
+    tables: Tables | None = None,
+) -> Plan:
     """Find the best deployment of an instance and prove it.
 
     Parameters
@@ -29,6 +36,8 @@ def solve(instance: Instance, progress: Callable[[int], None] | None = None) -> 
         From `planner.read_instance`, or built in code.
     progress : callable, optional
         Told how many deployments were evaluated so far.
+    tables : Tables, optional
+        Shortlists of earlier instances, from which this one is answered where it can be.
 
     Returns
     -------
@@ -46,31 +55,59 @@ def solve(instance: Instance, progress: Callable[[int], None] | None = None) -> 
         Where the checker disagrees with the plan.
     """
     question = ask(instance)
-    found = survey(question, progress)
+    found = survey(question, progress, tables)
     if found.choices is None:
-        return answer.infeasible(question, found)
-    choices = found.choices
+        return answer.infeasible(question, found, tables)
+    plan = _plan(question, found, found.choices)
+    if plan.found and (findings := check_plan(plan.to_row(), instance)):
+        raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
+    return plan
+
+
+def answer_question(question: Question, tables: Tables | None = None) -> Plan | None:
+    """Find the best deployment of a question whose records may differ from the catalogue's.
+
+    The same way as `solve`, but for its ends: the checker, which looks every record up in the
+    catalogue, is not asked, and why nothing is possible is not worked out.
+
+    Parameters
+    ----------
+    question : Question
+        From `planner.question.ask`, with other rates, say.
+    tables : Tables, optional
+        As for `solve`.
+
+    Returns
+    -------
+    Plan or None
+        None where no deployment meets every requirement.
+
+    Raises
+    ------
+    SolverError
+        As `solve` does.
+    """
+    found = survey(question, tables=tables)
+    return None if found.choices is None else _plan(question, found, found.choices)
+
+
+def _plan(question: Question, found: Survey, choices: Candidates) -> Plan:
+    """Let the solver choose among what a survey left."""
     model = deployment.build(question, choices)
-    outcome = _run(instance.solver, model)
+    objectives = deployment.objectives(model)
+    if not has_ties(question, choices):  # What comes after the number of accelerators is settled.
+        objectives = objectives[:2]
+    outcome = _run(question.instance.solver, model, objectives)
     if outcome.status is Status.INFEASIBLE:
         raise SolverError(f"{outcome.solver} finds no solution among deployments that all qualify.")
     if not outcome.has_solution:
         return answer.out_of_time(question, found, outcome)
     row, replicas = deployment.chosen_row(model)
-    plan = answer.plan(
-        question,
-        found,
-        chosen=choices.take(np.asarray([row])),
-        replicas=replicas,
-        outcome=outcome,
-    )
-    if findings := check_plan(plan.to_row(), instance):
-        raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
-    return plan
+    chosen = choices.take(np.asarray([row]))
+    return answer.plan(question, found, chosen=chosen, replicas=replicas, outcome=outcome)
 
 
-def _run(solver: Solver, model: Any) -> Outcome:
-    objectives = deployment.objectives(model)
+def _run(solver: Solver, model: Any, objectives: list[Any]) -> Outcome:
     try:
         if solver.name == "exhaustive":
             return enumerate_all(model, objectives)

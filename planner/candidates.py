@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import TypeVar
 
@@ -138,12 +138,20 @@ def tabulate(question: Question) -> Candidates:
     return concatenate(blocks(question))
 
 
+def blocks(question: Question) -> Iterator[Candidates]:
+    """Yield every admissible deployment of the search space, in blocks of one pool each."""
+    for pool in range(len(question.pools)):
+        for block in blocks_of(question, pool):
+            yield block.table(block.staffed)
+
+
 def concatenate(tables: Iterable[Candidates]) -> Candidates:
     """Return one table of the rows of several."""
     found = list(tables)
+    none = np.zeros(0, dtype=np.int64)  # Whole numbers give way to any others.
     return Candidates(
         *(
-            np.concatenate([getattr(table, field.name) for table in found])
+            np.concatenate([getattr(table, field.name) for table in found] or [none])
             for field in fields(Candidates)
         )
     )
@@ -170,26 +178,92 @@ def _formats(question: Question) -> list[tuple[tuple[int, str], tuple[int, str]]
     ]
 
 
-def blocks(question: Question) -> Iterator[Candidates]:
-    """Yield the deployments of one pool, precision, draft and gamma after another.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Deployments of one pool, precision, draft and gamma; layouts down, batches across."""
+
+    supply: Supply
+    timing: Timing
+    grid: tuple[Integers, ...]
+    """Tensor-, pipeline-, data- and expert-parallel degrees, as columns."""
+    batches: Integers
+    staffed: npt.NDArray[np.bool_]
+    """Where there is a deployment."""
+    pool: int
+    weights: int
+    kv: int
+    draft: int
+    gamma: int
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.staffed))
+
+    @property
+    def gpus_per_replica(self) -> Integers:
+        """Accelerators of a replica of every layout, as a column."""
+        tp, pp, dp, _ = self.grid
+        return tp * dp * pp
+
+    def table(self, mask: npt.NDArray[np.bool_]) -> Candidates:
+        """Return the deployments that `mask` marks, layout by layout."""
+
+        def column(values: npt.NDArray[Number] | float) -> npt.NDArray[Number]:
+            return np.broadcast_to(values, mask.shape)[mask]
+
+        def same(value: Number | int) -> npt.NDArray[Number]:
+            return np.full(np.count_nonzero(mask), value)
+
+        tp, pp, dp, ep = self.grid
+        timing = self.timing
+        return Candidates(
+            pool=same(self.pool),
+            weights=same(self.weights),
+            kv=same(self.kv),
+            draft=same(self.draft),
+            gamma=same(self.gamma),
+            tensor_parallel=column(tp),
+            pipeline_parallel=column(pp),
+            data_parallel=column(dp),
+            expert_parallel=column(ep),
+            batch=column(self.batches),
+            draft_tensor_parallel=column(timing.draft_tensor_parallel),
+            arithmetic_seconds=column(timing.arithmetic),
+            memory_seconds=column(timing.memory),
+            network_seconds=column(timing.network),
+            latency_seconds=column(timing.latency),
+            step_seconds=column(timing.step),
+            tokens_per_round=column(timing.tokens_per_round),
+            stall_seconds=column(timing.stall),
+            prefill_seconds=column(timing.prefill),
+            memory_bytes_per_gpu=column(timing.resident),
+            usable_bytes_per_gpu=column(self.supply.rates.memory_bytes),
+            gpus_per_replica=column(self.gpus_per_replica),
+            dollars_per_gpu_hour=column(self.supply.dollars_per_gpu_hour),
+        )
+
+
+def blocks_of(question: Question, pool: int) -> Iterator[Block]:
+    """Yield the deployments of one pool: of one precision, draft and gamma after another.
 
     Admissible: ranks hold whole heads, groups whole experts, stages whole layers and at least one
     sequence each, attention groups at least one sequence; tensor-parallel groups stay on fast links
     unless the instance names their degree; precisions are good enough.
     """
     batches = np.asarray(question.instance.search.batch.sizes(), dtype=np.int64)
-    for pool, supply in enumerate(question.pools):
-        grid = _grid(question, supply)
-        for (weights, weight_format), (kv, cache_format) in _formats(question):
-            precision = Precision(weight_format, cache_format)
-            for table in _blocks(question, supply, precision, grid, batches):
-                shape = table.batch.shape
-                yield replace(
-                    table,
-                    pool=np.full(shape, pool),
-                    weights=np.full(shape, weights),
-                    kv=np.full(shape, kv),
-                )
+    supply = question.pools[pool]
+    grid = _grid(question, supply)
+    tp, pp, dp, ep = (column.astype(float) for column in grid)
+    degrees = Degrees(tp, pp, batches.astype(float)[None, :], dp, ep)
+    enough = batches[None, :] >= grid[1] * grid[2]
+    evaluate = Evaluator(question, supply, degrees)
+    for gamma in question.gamma:
+        drafts = list(enumerate(question.drafts, start=1)) if gamma else [(0, None)]
+        for ((weights, weight_format), (kv, cache_format)), (draft, drafting) in product(
+            _formats(question), drafts
+        ):
+            timing = evaluate(Precision(weight_format, cache_format), drafting, gamma)
+            staffed = enough & question.launches(grid, drafting)
+            yield Block(supply, timing, grid, batches, staffed, pool, weights, kv, draft, gamma)
 
 
 def _grid(question: Question, supply: Supply) -> tuple[Integers, ...]:
@@ -203,67 +277,3 @@ def _grid(question: Question, supply: Supply) -> tuple[Integers, ...]:
     columns = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
     columns = columns[question.launches(list(columns.T))]
     return tuple(columns[:, [index]] for index in range(4))
-
-
-def _blocks(
-    question: Question,
-    supply: Supply,
-    precision: Precision,
-    grid: tuple[Integers, ...],
-    batches: Integers,
-) -> Iterator[Candidates]:
-    tp, pp, dp, ep = (column.astype(float) for column in grid)
-    degrees = Degrees(tp, pp, batches.astype(float)[None, :], dp, ep)
-    evaluate = Evaluator(question, supply, precision, degrees)
-    for gamma in question.gamma:
-        drafts = list(enumerate(question.drafts, start=1)) if gamma else [(0, None)]
-        for index, draft in drafts:
-            timing = evaluate(draft, gamma)
-            launched = question.launches(grid, draft)
-            yield _table(supply, timing, grid, batches, launched, draft=index, gamma=gamma)
-
-
-def _table(
-    supply: Supply,
-    timing: Timing,
-    grid: tuple[Integers, ...],
-    batches: Integers,
-    launched: npt.NDArray[np.bool_],
-    *,
-    draft: int,
-    gamma: int,
-) -> Candidates:
-    tp, pp, dp, ep = grid
-    shape = np.broadcast_shapes(tp.shape, (1, len(batches)))
-    staffed = np.broadcast_to((batches[None, :] >= pp * dp) & launched, shape)
-
-    def column(values: npt.NDArray[Number] | float) -> npt.NDArray[Number]:
-        return np.broadcast_to(values, shape)[staffed]
-
-    rows = int(np.count_nonzero(staffed))
-    none = np.zeros(0, dtype=np.int64)
-    return Candidates(
-        pool=none,
-        weights=none,
-        kv=none,
-        draft=np.full(rows, draft),
-        gamma=np.full(rows, gamma),
-        tensor_parallel=column(tp),
-        pipeline_parallel=column(pp),
-        data_parallel=column(dp),
-        expert_parallel=column(ep),
-        batch=column(batches),
-        draft_tensor_parallel=column(timing.draft_tensor_parallel),
-        arithmetic_seconds=column(timing.arithmetic),
-        memory_seconds=column(timing.memory),
-        network_seconds=column(timing.network),
-        latency_seconds=column(timing.latency),
-        step_seconds=column(timing.step),
-        tokens_per_round=np.full(rows, timing.tokens_per_round),
-        stall_seconds=column(timing.stall),
-        prefill_seconds=column(timing.prefill),
-        memory_bytes_per_gpu=column(timing.resident),
-        usable_bytes_per_gpu=column(supply.rates.memory_bytes),
-        gpus_per_replica=column(tp * dp * pp),
-        dollars_per_gpu_hour=column(supply.dollars_per_gpu_hour),
-    )

@@ -91,7 +91,7 @@ def check_file(
         Where the file cannot be read or is no CSV of plans.
     """
     known = {instance.name: instance for instance in instances}
-    for row in _rows(Path(path)):
+    for row in read_rows(Path(path)):
         name = row["instance"]
         if name in known:
             yield name, check_plan(row, known[name])
@@ -99,7 +99,14 @@ def check_file(
             yield name, [Finding("instance", name, f"one of {', '.join(known)}")]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV of plans, column to cell.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or is no CSV of plans.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

@@ -6,7 +6,8 @@ PlannerError
 ├── MissingExtraError     an optional package is needed and not installed (exit code 2)
 ├── OutputError           a result cannot be written where the user asked (exit code 2)
 ├── SolverError           the solver stopped without an answer that can be trusted (exit code 1)
-└── CheckError            a plan failed the independent checker and is not shown (exit code 1)
+├── CheckError            a plan failed the independent checker and is not shown (exit code 1)
+└── WorkersError          nobody is left to work on a batch (exit code 1)
 
 An infeasible instance is no error: it is a `Plan` whose status says so (exit code 3).
 """
@@ -95,6 +96,10 @@ class SolverError(PlannerError):
 
 class CheckError(PlannerError):
     """A plan did not pass the independent checker."""
+
+
+class WorkersError(PlannerError):
+    """The workers of a batch cannot be had, or are lost."""
 
 
 def near_misses(name: str, known: Sequence[str]) -> str:

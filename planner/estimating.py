@@ -255,9 +255,9 @@ def _timed(common: Mapping[str, Hashable], group: pd.DataFrame) -> pd.DataFrame:
     supply = question.pools[0]
     precision = Precision(str(common["weight_precision"]), str(common["kv_precision"]))
     tp, pp, dp, ep, batch = (group[name].to_numpy(dtype=float) for name in (*DEGREES, "batch"))
-    evaluate = Evaluator(question, supply, precision, Degrees(tp, pp, batch, dp, ep))
+    evaluate = Evaluator(question, supply, Degrees(tp, pp, batch, dp, ep))
     gamma = question.instance.search.gamma[0] if question.drafts else 0
-    timing = evaluate(question.drafts[0] if gamma else None, gamma)
+    timing = evaluate(precision, question.drafts[0] if gamma else None, gamma)
     tpot = serving.seconds_per_output_token(timing.step / timing.tokens_per_round, timing.stall)
     rate = serving.tokens_per_second(batch, tpot)
     prices = _prices(question, group)

@@ -9,9 +9,11 @@ import numpy as np
 from planner.question import Drafting, Question, Supply
 from planner.terms import serving
 from planner.terms.capacity import resident_bytes
-from planner.terms.forward import Sums, Terms, forward
+from planner.terms.forward import Sums, forward, timed
+from planner.terms.messages import Sent, messages
 from planner.terms.passes import Floats, Pass, Precision
 from planner.terms.speculation import Drafted, drafting, tokens_per_round, verified_positions
+from planner.terms.work import Work, work
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +46,39 @@ class Timing:
 
 
 class Evaluator:
-    """Times deployments of one pool and precision; parts that many share are timed once."""
+    """Times deployments of one pool; parts that many share are counted or timed once."""
 
-    def __init__(
-        self, question: Question, supply: Supply, precision: Precision, degrees: Degrees
-    ) -> None:
-        self.question, self.supply = question, supply
-        self.precision, self.degrees = precision, degrees
-        self._verified: dict[int, Sums] = {}
-        self._drafted: dict[str, Drafted] = {}
-        self._prompt: Floats | None = None
-        self._resident: Floats | None = None
+    def __init__(self, question: Question, supply: Supply, degrees: Degrees) -> None:
+        self.question, self.supply, self.degrees = question, supply, degrees
+        self._drafted: dict[tuple[str, Precision], Drafted] = {}
+        self._prompt: dict[Precision, Floats] = {}
+        self._resident: dict[Precision, Floats] = {}
+        self._counted: tuple[tuple[int, str], Work, Sent] | None = None
 
-    def __call__(self, draft: Drafting | None = None, gamma: int = 0) -> Timing:
+    def __call__(
+        self, precision: Precision, draft: Drafting | None = None, gamma: int = 0
+    ) -> Timing:
         """Time the decoding round and the prompt, and count the memory.
+
+        Calls that differ in precision or draft alone are cheapest one after another.
 
         Parameters
         ----------
+        precision : Precision
+            Formats of weights and cache.
         draft : Drafting or None
             What drafts; None drafts nothing.
         gamma : int
             Tokens drafted per round.
         """
         workload, switches = self.question.instance.workload, self.question.switches
-        verify, prefill, resident = self._verify(gamma), self._prefill(), self._memory()
+        verify = self._verify(precision, gamma)
+        prefill, resident = self._prefill(precision), self._memory(precision)
         parts = verify
         own = ranks = np.asarray(0.0)
         yielded = 1.0
         if draft is not None:
-            drafted = self._draft(draft)
+            drafted = self._draft(draft, precision)
             parts = Sums(
                 *(whole + gamma * one for whole, one in zip(verify, drafted.sums, strict=True))
             )
@@ -104,32 +110,35 @@ class Evaluator:
             imbalance=workload.expert_imbalance,
         )
 
-    def _forward(self, step: Pass) -> Terms:
-        question = self.question
-        return forward(question.llm, self.precision, self.supply.rates, question.switches, step)
+    def _verify(self, precision: Precision, gamma: int) -> Sums:
+        question, rates = self.question, self.supply.rates
+        key = (gamma, precision.activations)
+        if self._counted is None or self._counted[0] != key:
+            step = self._pass(verified_positions(gamma, question.switches))
+            done = work(question.llm, question.switches, step)
+            size = precision.activation_bytes
+            sent = messages(question.llm, size, rates, question.switches, step)
+            self._counted = (key, done, sent)
+        _, done, sent = self._counted
+        return timed(done, sent, precision, rates, question.switches).sums()
 
-    def _verify(self, gamma: int) -> Sums:
-        if gamma not in self._verified:
-            positions = verified_positions(gamma, self.question.switches)
-            self._verified[gamma] = self._forward(self._pass(positions)).sums()
-        return self._verified[gamma]
-
-    def _prefill(self) -> Floats:
+    def _prefill(self, precision: Precision) -> Floats:
         """Seconds in which every attention group reads a prompt, side by side."""
-        if self._prompt is None:
-            positions = self.question.instance.workload.input_tokens
-            decode = self._pass(positions)
+        if precision not in self._prompt:
+            question = self.question
+            decode = self._pass(question.instance.workload.input_tokens)
             groups = self.degrees.data_parallel
             step = replace(decode, sequences=groups, context=np.asarray(0.0), reading=True)
-            self._prompt = self._forward(step).step
-        return self._prompt
+            rates, switches = self.supply.rates, question.switches
+            self._prompt[precision] = forward(question.llm, precision, rates, switches, step).step
+        return self._prompt[precision]
 
-    def _memory(self) -> Floats:
-        if self._resident is None:
+    def _memory(self, precision: Precision) -> Floats:
+        if precision not in self._resident:
             workload, degrees = self.question.instance.workload, self.degrees
-            self._resident = resident_bytes(
+            self._resident[precision] = resident_bytes(
                 self.question.llm,
-                self.precision,
+                precision,
                 self.question.switches,
                 tp=degrees.tensor_parallel,
                 pp=degrees.pipeline_parallel,
@@ -139,14 +148,15 @@ class Evaluator:
                 ep=degrees.expert_parallel,
                 redundant=workload.redundant_experts,
             )
-        return self._resident
+        return self._resident[precision]
 
-    def _draft(self, draft: Drafting) -> Drafted:
-        if draft.name not in self._drafted:
+    def _draft(self, draft: Drafting, precision: Precision) -> Drafted:
+        key = (draft.name, precision)
+        if key not in self._drafted:
             workload = self.question.instance.workload
-            self._drafted[draft.name] = drafting(
+            self._drafted[key] = drafting(
                 draft.llm,
-                self.precision,
+                precision,
                 self.supply.rates,
                 self.question.switches,
                 target=self._pass(1),
@@ -155,4 +165,4 @@ class Evaluator:
                 longest=float(workload.input_tokens + workload.output_tokens),
                 own=draft.own,
             )
-        return self._drafted[draft.name]
+        return self._drafted[key]

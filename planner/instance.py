@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
 
 from planner.units import quantity
 
@@ -249,8 +250,26 @@ def _content_of(transformer: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+SWEEP = "sweep"
+"""Key of a file whose fields take several values; it makes the file many instances."""
+SWEEP_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "Fields and the values each takes in turn: a list, or a range such as 1:4:7 "
+    "or 1k:128k:log:8. The file stands for one instance per combination.",
+    "minProperties": 1,
+    "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"type": "string"}]},
+}
+
+
+def _describe_sweep(schema: dict[str, Any]) -> None:
+    """Tell editors of the one key that a file may have and an instance does not."""
+    schema["properties"][SWEEP] = SWEEP_SCHEMA
+
+
 class Instance(Part):
     """One question: which deployment of this workload on these pools is best."""
+
+    model_config = ConfigDict(json_schema_extra=_describe_sweep)
 
     name: str = Field(min_length=1, max_length=LONGEST_NAME)
     """Name of the instance; it stands in the first column of the plan."""
@@ -269,6 +288,11 @@ class Instance(Part):
     """Ceiling on the cost of a million output tokens of a busy replica."""
     dollars_per_hour_at_most: DollarsPerHour | None = None
     """Ceiling on the cost of all replicas."""
+    speed_exponent: (
+        Annotated[float, Field(ge=0, le=10, allow_inf_nan=False, strict=True)] | None
+    ) = None
+    """Exponent of speed in what a token is worth to the customer: of the frontier, the point with
+    the most speed^exponent per dollar is preferred. Left out: no point is. It changes no plan."""
     quality: Quality | None = None
     """Least quality of precisions, by a table of your own. Left out: every precision will do."""
     usable_memory_fraction: Fraction | None = None
@@ -284,6 +308,26 @@ class Instance(Part):
     vLLM in a CUDA graph."""
     solver: Solver = Solver()
     """Which solver proves the plan."""
+    _swept: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is asked; how the instance came about does not count."""
+        return isinstance(other, Instance) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        """Agree with equality; as ever, mappings such as a table of qualities cannot be hashed."""
+        return hash(tuple(self.__dict__.values()))
+
+    @property
+    def swept(self) -> dict[str, Any]:
+        """Field to value of what a sweep set, in the sweep's order; empty without a sweep."""
+        return dict(self._swept)
+
+    def at(self, swept: Mapping[str, Any]) -> Instance:
+        """Return the same instance as the point of a sweep that set these fields."""
+        point = self.model_copy()
+        point._swept = dict(swept)
+        return point
 
     @property
     def aim(self) -> Objective:
@@ -298,7 +342,8 @@ class Instance(Part):
     def digest(self) -> str:
         """Twelve hexadecimal digits that name the question, whatever solver answers it."""
         content = self.model_dump(mode="json", by_alias=True, exclude={"solver"})
-        for name in ("engine", "collectives"):  # Questions that name neither keep their digest.
+        # Questions that name none of these keep their digest.
+        for name in ("engine", "collectives", "speed_exponent"):
             if content[name] is None:
                 del content[name]
         for named in (content["workload"], *content["workload"]["drafts"]):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -112,6 +111,10 @@ class Plan:
     solver: str = ""
     planner_version: str = ""
     instance_digest: str = ""
+    source: str = ""
+    """File, and line where it holds several, that the instance came from."""
+    sweep: str = ""
+    """Swept fields and their values as a JSON object; empty without a sweep."""
     message: str = ""
     """Why there is no deployment, or what else to know."""
 
@@ -147,6 +150,14 @@ TIME_COLUMNS: frozenset[str] = frozenset({"solve_seconds"})
 """Columns that differ from run to run."""
 
 
+def swept_text(swept: Mapping[str, Any]) -> str:
+    """Return the column `sweep`: fields and values as compact JSON, empty where there are none."""
+    if not swept:
+        return ""
+    # A date that YAML reads is no JSON, and no value of an instance either.
+    return json.dumps(swept, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -162,11 +173,18 @@ def cell(value: Any) -> str:
 
 def csv_lines(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
     """Return rows as CSV lines without a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    # The writer quotes a cell that has a character of the line's end: so a lone \r is quoted too.
+    writer = csv.writer(lines, lineterminator="\r\n")
     for row in rows:
         writer.writerow([cell(row.get(name)) for name in columns])
-    return text.getvalue()
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+
+
+class _Lines(list[str]):
+    """Takes what a CSV writer writes, a row at a time."""
+
+    write = list.append
 
 
 def header(columns: Sequence[str] = COLUMNS) -> str:

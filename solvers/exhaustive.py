@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import pyomo.environ as pyo
-from pyomo.repn import generate_standard_repn
 
+from solvers.linear import Row, Score, linear_form
 from solvers.outcome import Outcome, Status
 
 TOLERANCE = 1e-9
@@ -22,16 +21,6 @@ TIE = 1e-7
 
 class TooLargeError(RuntimeError):
     """The model is not one that can be enumerated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One linear row: lower <= sum of coefficients x variables <= upper."""
-
-    columns: tuple[int, ...]
-    coefficients: tuple[float, ...]
-    lower: float
-    upper: float
 
 
 Box = list[tuple[float, float]]
@@ -61,51 +50,32 @@ def enumerate_all(
     TooLargeError
         Where the limit is passed, or continuous variables stay free when all discrete ones are
         fixed.
+    NotLinearError
+        Where the model is not linear.
     """
     started = time.perf_counter()
-    variables = list(model.component_data_objects(pyo.Var, active=True))
-    index = {id(variable): column for column, variable in enumerate(variables)}
-    rows = [_row(constraint, index) for constraint in _constraints(model)]
-    scores = [_score(objective, index) for objective in objectives]
-    box: Box = [_bounds(variable) for variable in variables]
-    discrete = [column for column, v in enumerate(variables) if not v.is_continuous()]
+    form = linear_form(model, objectives)
+    rows = form.rows
+    box: Box = [_bounds(variable) for variable in form.variables]
+    discrete = [column for column, v in enumerate(form.variables) if not v.is_continuous()]
     best: tuple[list[float], list[float]] | None = None
     for values in _assignments(box, rows, discrete, limit):
-        marks = [constant + sum(c * values[j] for j, c in terms) for constant, terms in scores]
+        marks = [_mark(score, values) for score in form.scores]
         if best is None or _precedes(marks, best[0]):
             best = (marks, values)
     seconds = time.perf_counter() - started
     if best is None:
         return Outcome(Status.INFEASIBLE, math.nan, math.nan, seconds, "exhaustive")
-    for variable, value in zip(variables, best[1], strict=True):
-        variable.set_value(round(value) if not variable.is_continuous() else value)
-    objective = best[0][0] * (1 if objectives[0].sense == pyo.minimize else -1)
+    form.load(best[1])
+    objective = best[0][0] * (-1 if form.scores[0].maximised else 1)
     return Outcome(Status.OPTIMAL, objective, objective, seconds, "exhaustive")
 
 
-def _constraints(model: pyo.ConcreteModel) -> Iterator[pyo.Constraint]:
-    yield from model.component_data_objects(pyo.Constraint, active=True)
-
-
-def _row(constraint: pyo.Constraint, index: dict[int, int]) -> Row:
-    linear = generate_standard_repn(constraint.body)
-    if not linear.is_linear():
-        raise TooLargeError(f"{constraint.name} is not linear")
-    lower = -math.inf if constraint.lower is None else pyo.value(constraint.lower)
-    upper = math.inf if constraint.upper is None else pyo.value(constraint.upper)
-    columns = tuple(index[id(variable)] for variable in linear.linear_vars)
-    return Row(
-        columns, tuple(linear.linear_coefs), lower - linear.constant, upper - linear.constant
-    )
-
-
-def _score(
-    objective: pyo.Objective, index: dict[int, int]
-) -> tuple[float, list[tuple[int, float]]]:
-    sign = 1.0 if objective.sense == pyo.minimize else -1.0
-    linear = generate_standard_repn(objective.expr)
-    pairs = zip(linear.linear_vars, linear.linear_coefs, strict=True)
-    return sign * linear.constant, [(index[id(v)], sign * c) for v, c in pairs]
+def _mark(score: Score, values: list[float]) -> float:
+    """Value of an objective, to be minimised."""
+    pairs = zip(score.columns, score.coefficients, strict=True)
+    value = score.constant + sum(coefficient * values[column] for column, coefficient in pairs)
+    return -value if score.maximised else value
 
 
 def _bounds(variable: pyo.Var) -> tuple[float, float]:

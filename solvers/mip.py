@@ -1,41 +1,46 @@
-"""Mixed-integer solvers: HiGHS, and SCIP as a second opinion, through Pyomo."""
+"""Mixed-integer solvers on objectives in turn: each one breaks the ties of those before it."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 import pyomo.environ as pyo
-from pyomo.contrib.solver.common.factory import SolverFactory
-from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
-from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
-from pyomo.repn import generate_standard_repn
 
+from solvers.highs import Highs
 from solvers.outcome import Outcome, Status
+from solvers.scip import Scip
 
-FACTORIES = {"highs": "highs", "scip": "scip_direct"}
-# HiGHS 1.15.1 and SCIP 10 misjudge some models of a hundred columns when they presolve: HiGHS calls
-# feasible ones infeasible, SCIP loses optima (tests/test_solvers.py). Without presolve they do not.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "highs": {"random_seed": 0, "mip_abs_gap": 0.0, "presolve": "off"},
-    "scip": {"presolving/maxrounds": 0, "limits/absgap": 0.0},
-}
 TIE = 1e-7
 """Relative difference below which two values of an objective count as equal."""
 TIE_SCALE = 1e3
 """Factor on tie constraints, so that a solver's tolerance of 1e-6 is 1e-9 of the objective."""
 
 
-class SolverFailedError(RuntimeError):
-    """The solver ended in a way that leaves nothing to trust."""
+class Engine(Protocol):
+    """A solver that holds one model and its objectives."""
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+
+    def optimise(self, index: int, seconds: float, relative_gap: float) -> Outcome:
+        """Optimise the objective of this index under the rows there are by now."""
+
+    def keep(self, index: int, limit: float, scale: float) -> None:
+        """Let `scale` x that objective be no worse than `scale` x `limit` from now on."""
+
+    def load(self) -> None:
+        """Put the last solution found into the model's variables."""
 
 
-class SolverMissingError(RuntimeError):
-    """The solver's package is not installed."""
+ENGINES: dict[str, Callable[[pyo.ConcreteModel, Sequence[pyo.Objective]], Engine]] = {
+    "highs": Highs,
+    "scip": Scip,
+}
 
 
 def solve_in_turn(
@@ -51,8 +56,7 @@ def solve_in_turn(
     Parameters
     ----------
     model : ConcreteModel
-        Linear, with bounded discrete variables. Its variables hold the solution afterwards;
-        constraints that keep the ties are added while solving and removed again.
+        Linear, with bounded discrete variables. Its variables hold the solution afterwards.
     objectives : sequence of Objective
         All components of `model`; ties in one are broken by the next.
     solver : str
@@ -72,97 +76,24 @@ def solve_in_turn(
         Where the solver stopped for another reason than optimality, infeasibility or time.
     SolverMissingError
         Where its package is not installed.
+    NotLinearError
+        Where the model is not linear.
     """
-    engine = _engine(solver)
     started = time.perf_counter()
+    engine = ENGINES[solver](model, objectives)
     first: Outcome | None = None
-    model.add_component("ties", pyo.ConstraintList())
-    try:
-        for objective in objectives:
-            left = time_limit_seconds - (time.perf_counter() - started)
-            if first is not None and left <= 0:
-                break
-            with _scaled(model, objectives, objective) as scale:
-                outcome = _solve(engine, model, solver, max(left, 1e-3), relative_gap)
-            first = first or _unscaled(outcome, scale)
-            if outcome.status is not Status.OPTIMAL:
-                break
-            _keep_ties(model.ties, objective, outcome.objective / scale)
-    finally:
-        model.del_component("ties")
+    for index, objective in enumerate(objectives):
+        left = time_limit_seconds - (time.perf_counter() - started)
+        if left <= 0:
+            first = first or Outcome(Status.UNKNOWN, math.nan, math.nan, 0.0, engine.name)
+            break
+        outcome = engine.optimise(index, left, relative_gap)
+        first = first or outcome
+        if outcome.status is not Status.OPTIMAL:
+            break
+        worst = TIE * (abs(outcome.objective) or 1.0)
+        limit = outcome.objective + (worst if objective.sense == pyo.minimize else -worst)
+        engine.keep(index, limit, TIE_SCALE / (abs(outcome.objective) or 1.0))
+    engine.load()
     assert first is not None
     return replace(first, seconds=time.perf_counter() - started)
-
-
-def _engine(solver: str) -> Any:
-    engine = SolverFactory(FACTORIES[solver])
-    if not engine.available():
-        raise SolverMissingError(solver)
-    return engine
-
-
-@contextmanager
-def _scaled(
-    model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective], chosen: pyo.Objective
-) -> Iterator[float]:
-    """Put a multiple of `chosen` in its place whose least coefficient is 1; yield the factor.
-
-    Solvers compare reduced costs with absolute tolerances, which small prices would slip under.
-    """
-    for objective in objectives:
-        objective.deactivate()
-    coefficients = [abs(c) for c in generate_standard_repn(chosen.expr).linear_coefs if c]
-    scale = 1.0 / min(coefficients, default=1.0)
-    model.scaled = pyo.Objective(expr=scale * chosen.expr, sense=chosen.sense)
-    try:
-        yield scale
-    finally:
-        model.del_component("scaled")
-        chosen.activate()
-
-
-def _unscaled(outcome: Outcome, scale: float) -> Outcome:
-    return replace(outcome, objective=outcome.objective / scale, bound=outcome.bound / scale)
-
-
-def _keep_ties(ties: pyo.ConstraintList, objective: pyo.Objective, value: float) -> None:
-    sign = 1.0 if objective.sense == pyo.minimize else -1.0
-    scale = sign * TIE_SCALE / (abs(value) or 1.0)
-    ties.add(scale * objective.expr <= scale * value + TIE * TIE_SCALE)
-
-
-def _solve(
-    engine: Any, model: pyo.ConcreteModel, solver: str, time_limit: float, relative_gap: float
-) -> Outcome:
-    try:
-        results = engine.solve(
-            model,
-            time_limit=time_limit,
-            rel_gap=relative_gap,
-            threads=1 if solver == "highs" else None,
-            load_solutions=False,
-            raise_exception_on_nonoptimal_result=False,
-            solver_options=OPTIONS[solver],
-        )
-    except (NoFeasibleSolutionError, NoOptimalSolutionError) as error:
-        raise SolverFailedError(str(error)) from error
-    status = _status(results)
-    name = f"{solver} {'.'.join(map(str, results.solver_version or ()))}".strip()
-    if status in (Status.INFEASIBLE, Status.UNKNOWN):
-        return Outcome(status, math.nan, math.nan, 0.0, name)
-    results.solution_loader.load_vars()
-    return Outcome(
-        status, float(results.incumbent_objective), float(results.objective_bound), 0.0, name
-    )
-
-
-def _status(results: Any) -> Status:
-    found = results.solution_status in (SolutionStatus.feasible, SolutionStatus.optimal)
-    condition = results.termination_condition
-    if condition == TerminationCondition.convergenceCriteriaSatisfied and found:
-        return Status.OPTIMAL
-    if condition == TerminationCondition.maxTimeLimit:
-        return Status.FEASIBLE if found else Status.UNKNOWN
-    if condition == TerminationCondition.provenInfeasible:
-        return Status.INFEASIBLE
-    raise SolverFailedError(f"{condition.name}, {results.solution_status.name}")

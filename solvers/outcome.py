@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class SolverFailedError(RuntimeError):
+    """The solver ended in a way that leaves nothing to trust."""
+
+
+class SolverMissingError(RuntimeError):
+    """The solver's package is not installed."""
+
+
 class Status(StrEnum):
     """What is known about a model after solving it."""
 

@@ -140,6 +140,6 @@ def test_prompts_stall_decoding(stages: int, groups: int) -> None:
     }
     question = ask(Instance.model_validate(content))
     degrees = Degrees(*map(number, (2, stages, 96, groups, 1)))
-    timing = Evaluator(question, question.pools[0], Precision(), degrees)()
+    timing = Evaluator(question, question.pools[0], degrees)(Precision())
     expected = 96 / 300 * timing.prefill / groups / stages
     assert timing.stall == pytest.approx(float(expected), rel=1e-12)

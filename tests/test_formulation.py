@@ -6,9 +6,10 @@ from random_instances import random_instance
 
 import planner
 from planner.candidates import tabulate
+from planner.dominance import undominated
 from planner.formulations import deployment
 from planner.question import ask
-from planner.requirements import all_met, requirements, undominated
+from planner.requirements import all_met, requirements
 from solvers import Outcome, Status, enumerate_all, solve_in_turn
 
 SEEDS = range(300)

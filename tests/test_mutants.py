@@ -13,7 +13,7 @@ from planner.candidates import tabulate
 from planner.formulations import deployment
 from planner.question import ask
 from solvers import Status, solve_in_turn
-from solvers.mip import SolverFailedError
+from solvers.outcome import SolverFailedError
 
 SOURCE = Path(deployment.__file__).read_text(encoding="utf-8")
 GOLDEN = Path(__file__).parent / "data" / "lp"

@@ -90,20 +90,29 @@ def _measured(net: Measured, ranks: Floats, payload: Floats) -> Message:
     """
     nodes = np.ceil(ranks / net.node_gpus)
     local = ranks / nodes
-    local, payload = np.broadcast_arrays(local, payload)
-    latency, transfer = np.zeros(payload.shape), np.zeros(payload.shape)
-    for size in np.unique(local):
-        if size > 1.0:
-            where = local == size
-            curve = curve_of(net, float(size))
-            seconds = _interpolate(net, curve, payload[where])
-            latency[where] = curve.seconds[0]
-            transfer[where] = seconds - curve.seconds[0]
+    latency, transfer = _inside(net, np.asarray(local), payload)
     between = 2.0 * (nodes - 1.0) / nodes * (payload / local) / net.network_bytes_per_second
     return Message(
         latency + 2.0 * np.log2(nodes) * net.network_seconds,
         transfer + between,
     )
+
+
+def _inside(net: Measured, ranks: Floats, payload: Floats) -> tuple[Floats, Floats]:
+    """Latency and transfer of all-reduces inside a node, read from the curve of their ranks."""
+    shape = np.broadcast_shapes(ranks.shape, payload.shape)
+    payload = np.broadcast_to(payload, shape)
+    latency, transfer = np.zeros(shape), np.zeros(shape)
+    # Where all of a row has the same ranks, rows are read at once, which is several times faster.
+    by_row = 1 <= ranks.ndim == len(shape) and ranks.size == len(ranks)
+    keys = ranks.reshape(-1) if by_row else np.broadcast_to(ranks, shape)
+    for size in np.unique(keys):
+        if size > 1.0:
+            where = keys == size
+            curve = curve_of(net, float(size))
+            latency[where] = curve.seconds[0]
+            transfer[where] = _interpolate(net, curve, payload[where]) - curve.seconds[0]
+    return latency, transfer
 
 
 def _interpolate(net: Measured, curve: MeasuredCurve, payload: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ class Precision:
         return PRECISIONS[self.activations]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Pass:
     """A micro-batch going once through every layer; all arrays broadcast together.
 
@@ -71,12 +72,12 @@ class Pass:
     redundant: int = 0
     """Copies of experts that a layer holds beside its own, where they are spread."""
 
-    @property
+    @cached_property
     def tokens(self) -> Floats:
         """New positions of the whole micro-batch."""
         return self.sequences * self.positions
 
-    @property
+    @cached_property
     def width(self) -> Floats:
         """Ranks of one pipeline stage."""
         return self.tp * self.dp
@@ -88,8 +89,15 @@ class Pass:
 
     def group_sequences(self, switches: Switches) -> Floats:
         """Sequences of the largest attention group (T47)."""
-        share = self.sequences / self.dp
-        return np.ceil(share) if switches.whole_layers else share
+        return self._whole_share if switches.whole_layers else self._share
+
+    @cached_property
+    def _share(self) -> Floats:
+        return self.sequences / self.dp
+
+    @cached_property
+    def _whole_share(self) -> Floats:
+        return np.ceil(self._share)
 
     def group_tokens(self, switches: Switches) -> Floats:
         """New positions that one attention group works on (T48).
@@ -98,7 +106,15 @@ class Pass:
         """
         if not switches.data_parallel_splits:
             return self.tokens
-        return self.group_sequences(switches) * self.positions
+        return self._whole_tokens if switches.whole_layers else self._shared_tokens
+
+    @cached_property
+    def _whole_tokens(self) -> Floats:
+        return self._whole_share * self.positions
+
+    @cached_property
+    def _shared_tokens(self) -> Floats:
+        return self._share * self.positions
 
 
 def stack_factor(llm: Transformer, pp: Floats, *, whole_layers: bool) -> Floats:

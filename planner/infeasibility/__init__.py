@@ -1,0 +1,1 @@
+"""Infeasible instances: what stands in the way, and the smallest changes that suffice."""
