@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -13,12 +13,24 @@ from pydantic_core import ErrorDetails
 
 from planner.document import LONGEST_EXCERPT, Document, Location, dotted
 from planner.errors import Problem
-from planner.instance import BatchRange, Draft, Instance, Pool, Quality, Search, Solver, Workload
+from planner.instance import (
+    SWEEP,
+    BatchRange,
+    Draft,
+    Instance,
+    Pool,
+    Quality,
+    Search,
+    Solver,
+    Workload,
+)
 
 LONGEST_FOUND = 3 * LONGEST_EXCERPT
 
 
-def schema_problems(error: ValidationError, document: Document) -> list[Problem]:
+def schema_problems(
+    error: ValidationError, document: Document, about: Callable[[Location], bool] = lambda _: True
+) -> list[Problem]:
     """Return what the schema objects to, sorted by line.
 
     Parameters
@@ -27,11 +39,13 @@ def schema_problems(error: ValidationError, document: Document) -> list[Problem]
         What pydantic found wrong with the document's value.
     document : Document
         The file as it was read.
+    about : callable, optional
+        Tells of which locations problems are wanted; an unknown key counts as its parent.
     """
     found = (
         _problem(details, document)
         for details in error.errors()
-        if not _misjudged(details, document)
+        if about(_subject(details)) and not _misjudged(details, document)
     )
     return _sorted(found)
 
@@ -58,6 +72,14 @@ def _place(problem: Problem, document: Document) -> Problem:
     return replace(problem, found=found, field=dotted(location)).at(
         document.file, document.line(location)
     )
+
+
+def _subject(details: ErrorDetails) -> Location:
+    """Return the location of what is wrong: of a key that may not be there, what holds it."""
+    location = details["loc"]
+    if location[-1:] == ("[key]",):
+        return location[:-2]
+    return location[:-1] if details["type"] == "extra_forbidden" else location
 
 
 def _misjudged(details: ErrorDetails, document: Document) -> bool:
@@ -177,7 +199,8 @@ def _advice_on_name(name: str, names: list[str]) -> str:
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return [*keys, SWEEP] if model is Instance else keys
 
 
 def _fields_at(location: Location) -> list[str]:
@@ -185,14 +208,15 @@ def _fields_at(location: Location) -> list[str]:
     model: type[BaseModel] = Instance
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation) or model
+            model = model_in(model.model_fields[part].annotation) or model
     return _keys(model)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first part of an instance that an annotation names, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        if found := _model_in(argument):
+        if found := model_in(argument):
             return found
     return None

@@ -61,16 +61,16 @@ def dotted(location: Sequence[int | str]) -> str:
     return "".join(parts).lstrip(".")
 
 
-def document(root: Node, file: str) -> Document:
-    """Return the values under `root`, the root of a parsed file.
+def document(root: Node, file: str, first: int = 1) -> Document:
+    """Return the values under `root`, the root of a parsed file whose text starts at line `first`.
 
     Raises
     ------
     InputError
         Where keys are no text or come twice, or a value cannot be read; with every such place.
     """
-    draft = _Draft(file)
-    value = draft.add(root, (), root.start_mark.line + 1)
+    draft = _Draft(file, first)
+    value = draft.add(root, (), draft.line(root))
     if draft.problems:
         raise InputError(sorted(draft.problems, key=lambda problem: problem.line))
     return Document(file, value, draft.places)
@@ -81,8 +81,14 @@ class _Draft:
     """A document while it is put together."""
 
     file: str
+    first: int
     places: dict[Location, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def line(self, node: Node) -> int:
+        """Return the line of the file on which `node` starts."""
+        line: int = node.start_mark.line + self.first
+        return line
 
     def add(self, node: Node, location: Location, line: int) -> Any:
         """Note the place of `node` and of all below it; return its value."""
@@ -91,7 +97,7 @@ class _Draft:
             return self._mapping(node, location)
         if node.id == "sequence":
             return [
-                self.add(item, (*location, index), item.start_mark.line + 1)
+                self.add(item, (*location, index), self.line(item))
                 for index, item in enumerate(node.value)
             ]
         return self._scalar(node, location, line)
@@ -99,7 +105,7 @@ class _Draft:
     def _mapping(self, node: Node, location: Location) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.value:
-            line = key.start_mark.line + 1
+            line = self.line(key)
             if key.id != "scalar" or not key.value:
                 before = excerpt(key) if key.value else "nothing"
                 self._complain(location, line, f"{before} before the colon", *_NO_KEY)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from planner.complaints import placed, schema_problems
 from planner.errors import InputError, Problem
-from planner.instance import Instance
-from planner.markup import parse
-from planner.question import ask, is_config
+from planner.instance import SWEEP, Instance
+from planner.markup import Source
+from planner.sweeping import Sweep, sweep
 
 LARGEST_FILE_BYTES = 5_000_000
 
@@ -33,32 +30,65 @@ def read_instance(path: str | Path) -> Instance:
     InputError
         With every problem found, each with file, line and field.
     """
+    found = read_instances(path)
+    if found.axes:
+        line = found.source.document.line((SWEEP,))
+        points = f"a sweep of {len(found):,} points"
+        fix = "Use planner.read_instances, or planner batch."
+        raise InputError(Problem("one instance", points, SWEEP, fix, found.source.file, line))
+    return found[0]
+
+
+def read_instances(path: str | Path) -> Sweep:
+    """Read an instance file that may sweep fields, and check it against the catalogue.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML or JSON file, with or without a `sweep` block.
+
+    Returns
+    -------
+    Sweep
+        A sequence of instances, one where the file sweeps nothing. Each point of a sweep is
+        drawn up and checked when it is asked for; a wrong one raises InputError then, and leaves
+        the others alone.
+
+    Raises
+    ------
+    InputError
+        With every problem of the file that is one at every point, each with file, line and field.
+    """
     path = Path(path)
-    document = parse(read_text(path), str(path))
-    try:
-        instance = _with_configs_beside(Instance.model_validate(document.value), path.parent)
-    except ValidationError as error:
-        raise InputError(schema_problems(error, document)) from None
-    try:
-        ask(instance)
-    except InputError as error:
-        raise InputError(placed(error.problems, document)) from None
-    return instance
+    return open_instances(read_text(path), str(path), folder=path.parent)
 
 
-def _with_configs_beside(instance: Instance, folder: Path) -> Instance:
-    """Let paths of config.json files start at the instance file's folder."""
+def open_instances(text: str, file: str, line: int = 1, folder: str | Path | None = None) -> Sweep:
+    """Return the instances of a text that was read before.
 
-    def found(name: str) -> str:
-        return str(folder / name) if is_config(name) else name
+    Parameters
+    ----------
+    text : str
+        YAML, or JSON where `file` ends in `.json`, `.jsonl` or `.ndjson`.
+    file : str
+        Name of the file, for messages.
+    line : int
+        Line of the file on which the text starts, counted from 1.
+    folder : str or Path, optional
+        Where relative paths of config.json files start; the folder of `file` by default.
 
-    workload = instance.workload
-    drafts = tuple(
-        draft.model_copy(update={"transformer": found(draft.transformer)})
-        for draft in workload.drafts
-    )
-    changes = {"transformer": found(workload.transformer), "drafts": drafts}
-    return instance.model_copy(update={"workload": workload.model_copy(update=changes)})
+    Returns
+    -------
+    Sweep
+        As `read_instances` gives it.
+
+    Raises
+    ------
+    InputError
+        As `read_instances` does.
+    """
+    home = Path(file).parent if folder is None else Path(folder)
+    return sweep(Source(text, file, line), home)
 
 
 def read_text(path: Path) -> str:

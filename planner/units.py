@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +65,18 @@ def _parse(text: str, unit: str, wanted: str) -> float:
     if match is None:
         raise ValueError(wanted)
     try:
-        # Keyboards have two signs that look like a Greek mu; the registry knows one of them.
-        written = match["unit"].replace("$", "dollar").replace("\u03bc", "\u00b5")
-        parsed = _registry().parse_units(written.strip())
-        factor = _registry().Quantity(1.0, parsed).to(unit).magnitude
-        return float(match["number"]) * float(factor)
+        return float(match["number"]) * _factor(match["unit"], unit)
     except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError):
         raise ValueError(wanted) from None
+
+
+@lru_cache(maxsize=256)  # Asking pint takes longer than reading the rest of the field.
+def _factor(written: str, unit: str) -> float:
+    """Return how many of `unit` one of a written unit is."""
+    # Keyboards have two signs that look like a Greek mu; the registry knows one of them.
+    name = written.replace("$", "dollar").replace("\u03bc", "\u00b5").strip()
+    parsed = _registry().parse_units(name)
+    return float(_registry().Quantity(1.0, parsed).to(unit).magnitude)
 
 
 @cache

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 
+import pandas as pd
 import pytest
 
 import planner
@@ -87,10 +88,15 @@ def test_what_is_not_finite_is_left_out(plan):
     assert planner.check_plan(unbounded.to_row(), SMALL) == []
 
 
-def test_cells_with_commas_and_quotes_come_back(plan):
-    odd = replace(plan, instance='a, "b"\nc', message="x,y")
-    (row,) = rows(odd.to_csv())
-    assert (row["instance"], row["message"]) == ('a, "b"\nc', "x,y")
+@pytest.mark.parametrize("name", ['a, "b"\nc', "a\rb", "\r", "a\r\n", "\r\n", " a"])
+def test_cells_with_commas_quotes_and_ends_of_lines_come_back(plan, tmp_path, name):
+    odd = replace(plan, instance=name, message="x,y")
+    path = tmp_path / "plan.csv"
+    odd.to_csv(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file, strict=True)
+    assert (row["instance"], row["message"]) == (name, "x,y")
+    assert list(pd.read_csv(path)["instance"]) == [name]
 
 
 def test_a_plan_without_a_deployment_has_empty_cells():

@@ -88,6 +88,14 @@ def test_every_unit_of_a_dimension_has_its_factor_and_fits_no_other(dimension):
             quantity(f"1 {sample}", other)
 
 
+def test_a_unit_is_asked_of_pint_once(monkeypatch):
+    from planner import units
+
+    quantity("3 Mtok/min", "tokens per second")
+    monkeypatch.setattr(units, "_registry", lambda: pytest.fail("asked again"))
+    assert quantity("5 Mtok/min", "tokens per second") == pytest.approx(5e6 / 60, rel=1e-12)
+
+
 def test_examples_in_messages_are_quantities():
     for dimension, (_, examples) in DIMENSIONS.items():
         for example in examples.split(", "):
