@@ -12,33 +12,63 @@ from planner.version import __version__
 
 if TYPE_CHECKING:
     from planner.api import solve
-    from planner.batch import solve_many
+    from planner.batches.batch import solve_many
     from planner.check import check_plan
     from planner.errors import PlannerError
     from planner.estimating import estimate
+    from planner.explanation.explaining import Explanation, explain
+    from planner.frontiers import Frontier, frontier
+    from planner.infeasibility.diagnosis import Diagnosis, diagnose
     from planner.instance import Instance
     from planner.plan import Plan
-    from planner.reading import read_instance
+    from planner.reading import read_instance, read_instances
+    from planner.reporting import report, report_of_plans
+    from planner.results import read_plans
+    from planner.sessions import Session, session
 
 _HOMES = {
+    "Diagnosis": "planner.infeasibility.diagnosis",
+    "Explanation": "planner.explanation.explaining",
+    "Frontier": "planner.frontiers",
     "Instance": "planner.instance",
     "Plan": "planner.plan",
     "PlannerError": "planner.errors",
+    "Session": "planner.sessions",
     "check_plan": "planner.check",
+    "diagnose": "planner.infeasibility.diagnosis",
     "estimate": "planner.estimating",
+    "explain": "planner.explanation.explaining",
+    "frontier": "planner.frontiers",
     "read_instance": "planner.reading",
+    "read_instances": "planner.reading",
+    "read_plans": "planner.results",
+    "report": "planner.reporting",
+    "report_of_plans": "planner.reporting",
+    "session": "planner.sessions",
     "solve": "planner.api",
-    "solve_many": "planner.batch",
+    "solve_many": "planner.batches.batch",
 }
 
 __all__ = [
+    "Diagnosis",
+    "Explanation",
+    "Frontier",
     "Instance",
     "Plan",
     "PlannerError",
+    "Session",
     "__version__",
     "check_plan",
+    "diagnose",
     "estimate",
+    "explain",
+    "frontier",
     "read_instance",
+    "read_instances",
+    "read_plans",
+    "report",
+    "report_of_plans",
+    "session",
     "solve",
     "solve_many",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -25,8 +27,20 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(_found(plan) if plan.found else _not_found(plan))
 
 
+WAY_OUT = re.compile(
+    r"(?P<why>.*?) (?P<opening>(?:It becomes feasible with|No single change suffices)[^:]*:) "
+    r"(?P<ways>.*)\."
+)
+"""A message that says what would make an instance feasible."""
+
+
 def _not_found(plan: Plan) -> RenderableType:
+    """Show why, then each way out on a line of its own."""
+    found = WAY_OUT.fullmatch(plan.message)
     body = Text(plan.message)
+    if found is not None:
+        ways = "\n".join(f"  - {way}" for way in found["ways"].split("; "))
+        body = Text(f"{found['why']}\n\n{found['opening']}\n{ways}")
     return Panel(body, title=f"{plan.instance}: {plan.status}", title_align="left", style="red")
 
 
@@ -112,10 +126,3 @@ def _basis(plan: Plan) -> Table:
     table.add_row("Profile", f"{plan.profile}: {accuracy}")
     table.add_row("Origin", f"planner {plan.planner_version}, instance {plan.instance_digest}")
     return table
-
-
-def show_failures(plans: list[Plan], console: Console) -> None:
-    """Print one line for every plan that holds no deployment."""
-    for plan in plans:
-        if not plan.found:
-            console.print(Text(f"{plan.instance}: {plan.status}: {plan.message}"), style="red")

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from planner import catalogue, cli
-from planner.plan import COLUMNS
+from planner.batches.ledger import Ledger
+from planner.plan import COLUMNS, Plan
 from planner.version import __version__
 
 PROMISED = [
@@ -226,7 +229,7 @@ def test_quiet_prints_nothing_on_success(run, files):
 def test_quiet_still_tells_why_there_is_no_plan(run, files):
     ran = run("solve", "hopeless.json", "-q")
     assert (ran.code, ran.out) == (3, "")
-    assert "tokens_per_second_per_request" in ran.err
+    assert "1,000,000 tok/s per request" in ran.err
 
 
 def test_one_wrong_instance_does_not_stop_the_others(run, files):
@@ -254,9 +257,9 @@ def test_infeasible_names_the_requirement_and_the_nearest(run, files):
     assert "hopeless: infeasible" in told
     (row,) = rows(files / "plan.csv")
     assert row["status"] == "infeasible"
-    assert row["message"].startswith("tokens_per_second_per_request: at least 1e+06 tok/s asked")
-    assert "tok/s possible" in row["message"]
-    assert "tokens_per_second_per_request" in told
+    assert row["message"].startswith("No deployment reaches 1,000,000 tok/s per request")
+    assert "tok/s per request instead of 1,000,000" in row["message"]
+    assert "No deployment reaches 1,000,000 tok/s per request" in told
 
 
 def test_a_result_that_cannot_be_written_is_told_after_the_plan(run, files):
@@ -462,3 +465,106 @@ def test_check_of_what_solve_wrote(run, files):
     text = (files / "plans.csv").read_text().replace(",optimal,", ",infeasible,")
     (files / "plans.csv").write_text(text)
     assert run("check", "plans.csv", "chat.json", "hopeless.json").code == 1
+
+
+SWEPT = {
+    **CHAT,
+    "sweep": {
+        "workload.tokens_per_second_per_request": [20, 30],
+        "pools": [[{"accelerator": "h100-sxm"}], [{"accelerator": "h100sxm5000"}]],
+    },
+}
+
+
+def test_solve_and_check_take_sweeps_and_tell_wrong_points(run, files):
+    (files / "swept.json").write_text(json.dumps(SWEPT))
+    ran = run("solve", "swept.json", "chat.json", "-q", "--csv", "plans.csv")
+    assert ran.code == 2
+    assert ran.err.count("h100sxm5000") == 2
+    found = rows(files / "plans.csv")
+    assert [row["status"] for row in found] == ["optimal", "input_error"] * 2 + ["optimal"]
+    assert found[1]["instance"] == "chat[tokens_per_second_per_request=20,pools=#2]"
+    ran = run("check", "plans.csv", "swept.json", "chat.json")
+    assert ran.code == 2
+    assert ran.out == (
+        "chat[tokens_per_second_per_request=20,pools=#1]: holds\n"
+        "chat[tokens_per_second_per_request=20,pools=#2]: not checked\n"
+        "chat[tokens_per_second_per_request=30,pools=#1]: holds\n"
+        "chat[tokens_per_second_per_request=30,pools=#2]: not checked\n"
+        "chat: holds\n"
+    )
+    assert ran.err.count("h100sxm5000") == 2
+    text = (files / "plans.csv").read_text().replace(",llama-3.1-8b,h100-sxm,1,", ",x,l40s,2,", 1)
+    (files / "plans.csv").write_text(text)
+    assert "chat[tokens_per_second_per_request=20,pools=#1]: does not hold\n" in (
+        run("check", "plans.csv", "swept.json", "chat.json").out
+    )
+
+
+def test_solve_leaves_an_unfinished_batch_alone(run, files):
+    with pytest.raises(KeyboardInterrupt), Ledger(files / "plans.csv") as ledger:
+        ledger.append(0, Plan(instance="a", status="error"))
+        raise KeyboardInterrupt
+    before = (files / "plans.csv").read_bytes()
+    ran = run("solve", "chat.json", "--csv", "plans.csv")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "plans.csv: holds 1 whole plan of a batch that did not finish. Go on from them with "
+        "`planner batch --resume`, or delete the file to start again.\n"
+    )
+    assert (files / "plans.csv").read_bytes() == before
+
+
+def test_lines_of_a_batch_are_not_broken_and_not_marked_up(run, files, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    ran = run("batch", "chat.json", "wrong.json", "--csv", "[red].csv")
+    failed, summary = ran.err.splitlines()
+    assert failed.startswith("wrong.json: input_error: wrong.json:1: pools[0].accelerator: found")
+    assert summary.startswith("1 of 2 solved in ")
+    assert summary.endswith("/s); plans in [red].csv")
+
+
+def test_failures_beyond_the_first_are_in_the_csv_alone(run, files):
+    (files / "many.jsonl").write_text("{}\n" * 30)
+    ran = run("batch", "many.jsonl", "--csv", "plans.csv")
+    assert ran.err.count("input_error") == 20
+    assert ran.err.count("Further ones are in the CSV alone.\n") == 1
+    assert len(rows(files / "plans.csv")) == 30
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(capsys, monkeypatch):
+    from planner.batches.tasks import Tasks
+    from planner.cli import progress
+
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    with progress.Progress(Tasks(["a.json"] * 10), quiet=False) as shown:
+        shown.tell("a", "optimal", "", True)
+        for _ in range(3):
+            shown.tell("b", "optimal", "", False)
+    logged = capsys.readouterr().err.splitlines()
+    assert [line.split(", ")[0] for line in logged] == ["1 done", "2 done", "3 done", "4 done"]
+    assert logged[0] == "1 done, 0 without a plan, 0.0/s"
+    assert re.search(r", 8 to go, 0:\d\d:\d\d left$", logged[1])
+
+
+@pytest.mark.skipif(
+    shutil.which("script") is None, reason="there is no `script` to make a terminal"
+)
+def test_a_terminal_of_80_columns_has_room_for_the_bar(files):
+    command = f"stty cols 80; {sys.executable} -m planner.cli batch chat.json --csv plans.csv"
+    ran = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], capture_output=True, timeout=60, check=True
+    )
+    told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ran.stdout.decode())
+    bars = [line.strip() for line in re.split(r"[\r\n]+", told) if "without a plan" in line]
+    assert any(line.endswith("0 done, 0 without a plan,  -:--:--") for line in bars)
+    assert any(re.search(r"100% 1 done, 0 without a plan, [0-9.]+/s, 0:00:00$", b) for b in bars)
+    assert "1 of 1 solved in" in told
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_whole_on_80_columns(command):
+    told = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "80"})
+    assert max(map(len, told.output.splitlines())) <= 80
+    assert not re.search(r"--[a-z-]+…", told.output)

@@ -1,0 +1,26 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from planner.cli import batching, looking, solving
+from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
+
+__all__ = ["app", "batching", "looking", "main", "solving"]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one message, never a traceback."""
+    from planner.errors import InputError, MissingExtraError, OutputError, PlannerError
+
+    try:
+        app()
+    except (InputError, MissingExtraError, OutputError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(WRONG_INPUT)
+    except PlannerError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(NOT_SOLVED)
