@@ -1,0 +1,257 @@
+"""Plans of one question recomputed together, from their decisions alone: the checker for many.
+
+It does what `planner.recomputing` and `planner.check` do for one plan, with arrays in place of
+numbers; it knows neither the table of candidates nor any solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from planner.check import TOLERANCE, Finding
+from planner.plan import Plan
+from planner.question import Drafting, Question, Supply
+from planner.terms import serving
+from planner.terms.capacity import resident_bytes
+from planner.terms.forward import forward
+from planner.terms.passes import Floats, Pass, Precision
+from planner.terms.speculation import Drafted, drafting, tokens_per_round, verified_positions
+
+TERMS = ("arithmetic", "memory", "network", "latency", "step")
+DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
+
+
+def verify(question: Question, plans: Sequence[Plan]) -> list[Finding]:
+    """Recompute plans and list everything in them that does not hold.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    plans : sequence of Plan
+        Plans with a deployment.
+
+    Returns
+    -------
+    list of Finding
+        Empty where every number is within `planner.check.TOLERANCE` of the recomputed one, every
+        decision is one that the question allows, and every requirement holds.
+    """
+    groups: dict[tuple[str, str, str, str, int], list[Plan]] = {}
+    for plan in plans:
+        key = (plan.pool, plan.weight_precision, plan.kv_precision, plan.draft, plan.gamma or 0)
+        groups.setdefault(key, []).append(plan)
+    return [finding for group in groups.values() for finding in _of_group(question, group)]
+
+
+def recomputed(question: Question, plans: Sequence[Plan]) -> dict[str, Floats]:
+    """Return every number of plans that differ in degrees, batch and replicas alone, by column."""
+    first = plans[0]
+    supply = _supply(question, first)
+    batch, replicas = _column(plans, "batch"), _column(plans, "replicas")
+    tp, pp, dp, _ = (_column(plans, name) for name in DEGREES)
+    times = _times(question, supply, plans, batch)
+    gpus, price = tp * pp * dp, supply.dollars_per_gpu_hour
+    rate = batch / times["tpot_seconds"]
+    demand = question.instance.workload.tokens_per_second
+    found = {
+        **times,
+        "gpus_per_replica": gpus,
+        "gpus": gpus * replicas,
+        "tokens_per_second_per_request": 1.0 / times["tpot_seconds"],
+        "tokens_per_second": rate * replicas,
+        "dollars_per_gpu_hour": price,
+        "dollars_per_hour": gpus * replicas * price,
+        "dollars_per_million_tokens": gpus * price / 3600.0 / rate * 1e6,
+        "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
+        "utilisation": 1.0 if demand is None else demand / (rate * replicas),
+    }
+    return {name: np.broadcast_to(value, batch.shape) for name, value in found.items()}
+
+
+def _column(plans: Sequence[Plan], name: str) -> Floats:
+    """Return a column of plans as numbers; NaN, which equals nothing, where there is none."""
+    return np.asarray([getattr(plan, name) for plan in plans], dtype=float)
+
+
+def _supply(question: Question, plan: Plan) -> Supply:
+    return next(supply for supply in question.pools if supply.label == plan.pool)
+
+
+def _draft(question: Question, plan: Plan) -> Drafting | None:
+    if not plan.gamma:
+        return None
+    return next(draft for draft in question.drafts if draft.name == plan.draft)
+
+
+def _times(
+    question: Question, supply: Supply, plans: Sequence[Plan], batch: Floats
+) -> dict[str, Floats]:
+    workload, switches, first = question.instance.workload, question.switches, plans[0]
+    precision, gamma = Precision(first.weight_precision, first.kv_precision), first.gamma or 0
+    target = _pass(question, plans, batch)
+    timed = forward(question.llm, precision, supply.rates, switches, target)
+    prompt = replace(
+        target,
+        sequences=target.dp,
+        positions=np.asarray(float(workload.input_tokens)),
+        context=np.asarray(0.0),
+        reading=True,
+    )
+    reading = forward(question.llm, precision, supply.rates, switches, prompt).step
+    draft = _draft(question, first)
+    drafted = draft and _drafted(question, supply, draft, precision, target=target, batch=batch)
+    own = drafted.prefill if drafted else np.asarray(0.0)
+    read = switches.prefill == "colocated"
+    before = reading + own if read else np.zeros_like(batch)
+    busy = reading / target.dp + own if read else np.zeros_like(batch)
+    stall = batch / workload.output_tokens * busy / target.pp
+    terms = {
+        f"{name}_seconds": getattr(timed, name)
+        + (gamma * getattr(drafted.sums, name) if drafted else 0.0)
+        for name in TERMS
+    }
+    gained = tokens_per_round(draft.acceptance, gamma, switches) if draft else 1.0
+    return {
+        **terms,
+        "tokens_per_round": np.asarray(gained),
+        "draft_tensor_parallel": drafted.tensor_parallel if drafted else np.asarray(0.0),
+        "stall_seconds": stall,
+        "prefill_seconds": before,
+        "tpot_seconds": terms["step_seconds"] / gained + stall,
+        "time_to_first_token_seconds": before + terms["step_seconds"],
+        "memory_bytes_per_gpu": _memory(question, precision, target, batch)
+        + (drafted.resident if drafted else 0.0),
+    }
+
+
+def _pass(question: Question, plans: Sequence[Plan], batch: Floats) -> Pass:
+    """The decoding pass that verifies what was drafted."""
+    workload, switches = question.instance.workload, question.switches
+    tp, pp, dp, ep = (_column(plans, name) for name in DEGREES)
+    return Pass(
+        tp,
+        pp,
+        serving.micro_batch(batch, pp, whole=switches.whole_layers),
+        np.asarray(float(verified_positions(plans[0].gamma or 0, switches))),
+        np.asarray(serving.context_while_decoding(workload.input_tokens, workload.output_tokens)),
+        dp=dp,
+        ep=ep,
+        imbalance=workload.expert_imbalance,
+    )
+
+
+def _drafted(
+    question: Question,
+    supply: Supply,
+    draft: Drafting,
+    precision: Precision,
+    *,
+    target: Pass,
+    batch: Floats,
+) -> Drafted:
+    workload = question.instance.workload
+    return drafting(
+        draft.llm,
+        precision,
+        supply.rates,
+        question.switches,
+        target=target,
+        batch=batch,
+        prompt=float(workload.input_tokens),
+        longest=float(workload.input_tokens + workload.output_tokens),
+        own=draft.own,
+    )
+
+
+def _memory(question: Question, precision: Precision, target: Pass, batch: Floats) -> Floats:
+    workload = question.instance.workload
+    return resident_bytes(
+        question.llm,
+        precision,
+        question.switches,
+        tp=target.tp,
+        pp=target.pp,
+        batch=batch,
+        length=np.asarray(float(workload.input_tokens + workload.output_tokens)),
+        dp=target.dp,
+        ep=target.ep,
+        redundant=workload.redundant_experts,
+    )
+
+
+def _of_group(question: Question, plans: Sequence[Plan]) -> Iterator[Finding]:
+    """Yield what does not hold of plans that differ in degrees, batch and replicas alone."""
+    expected = recomputed(question, plans)
+    for column, values in expected.items():
+        found = _column(plans, column)
+        near = np.abs(found - values) <= np.maximum(TOLERANCE * np.abs(values), 1e-15)
+        yield from _told(column, found, ~near, [f"{value:.9g}" for value in values])
+    yield from _choices(question, plans)
+    yield from _limits(question, plans, expected)
+
+
+def _told(
+    column: str, found: Floats, wrong: npt.NDArray[np.bool_], expected: Sequence[str]
+) -> Iterator[Finding]:
+    for row in np.flatnonzero(wrong):
+        yield Finding(column, f"{found[row]:.9g}", expected[int(row)])
+
+
+def _choices(question: Question, plans: Sequence[Plan]) -> Iterator[Finding]:
+    """The decisions are ones the question allows."""
+    search, quality, first = question.instance.search, question.instance.quality, plans[0]
+    degrees = [_column(plans, name) for name in DEGREES]
+    tp, pp, dp, ep = degrees
+    batch = _column(plans, "batch")
+    reach = search.tensor_parallel is not None or tp <= _supply(question, first).reach
+    allowed: dict[str, npt.NDArray[np.bool_]] = {
+        "tensor_parallel": np.isin(tp, question.tensor_parallel) & reach,
+        "pipeline_parallel": np.isin(pp, question.pipeline_parallel),
+        "data_parallel": np.isin(dp, question.data_parallel),
+        "expert_parallel": np.isin(ep, question.expert_parallel) & (tp * dp % ep == 0),
+        "batch": np.isin(batch, search.batch.sizes()) & (batch >= pp * dp),
+        "gamma": np.isin(_column(plans, "gamma"), question.gamma),
+        "replicas": _column(plans, "replicas") <= search.max_replicas,
+    }
+    for column, holds in allowed.items():
+        expected = ["a value the instance allows"] * len(plans)
+        yield from _told(column, _column(plans, column), ~holds, expected)
+    weights, cache = first.weight_precision, first.kv_precision
+    good = quality is None or quality.of(weights, cache) >= quality.at_least
+    if not (good and weights in search.weights and cache in search.kv):
+        yield Finding("weight_precision", f"{weights}, {cache}", "precisions the instance allows")
+    whole = [degree.astype(np.int64) for degree in degrees]
+    starts = np.broadcast_to(question.launches(whole, _draft(question, first)), tp.shape)
+    yield from _told("engine", tp, ~starts, ["a deployment that it launches"] * len(plans))
+
+
+def _limits(
+    question: Question, plans: Sequence[Plan], numbers: Mapping[str, Floats]
+) -> Iterator[Finding]:
+    """Every requirement of the question holds for the recomputed numbers."""
+    instance, workload = question.instance, question.instance.workload
+    supply = _supply(question, plans[0])
+    at_most = {
+        "memory_bytes_per_gpu": supply.rates.memory_bytes,
+        "gpus": supply.gpus,
+        "time_to_first_token_seconds": workload.time_to_first_token_seconds,
+        "dollars_per_million_tokens": instance.dollars_per_million_tokens_at_most,
+        "dollars_per_hour": instance.dollars_per_hour_at_most,
+    }
+    at_least = {
+        "tokens_per_second_per_request": workload.tokens_per_second_per_request,
+        "tokens_per_second": workload.tokens_per_second,
+    }
+    for column, limit in at_most.items():
+        if limit is not None:
+            over = numbers[column] > limit * (1.0 + TOLERANCE)
+            yield from _told(column, numbers[column], over, [f"at most {limit:.9g}"] * len(plans))
+    for column, limit in at_least.items():
+        if limit is not None:
+            under = numbers[column] < limit * (1.0 - TOLERANCE)
+            yield from _told(column, numbers[column], under, [f"at least {limit:.9g}"] * len(plans))
