@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from planner.cli import batching, explaining, frontiers, looking, solving
+from planner.cli import batching, explaining, frontiers, looking, reporting, solving
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
-__all__ = ["app", "batching", "explaining", "frontiers", "looking", "main", "solving"]
+__all__ = ["app", "batching", "explaining", "frontiers", "looking", "main", "reporting", "solving"]
 
 
 def main() -> None:
