@@ -56,7 +56,12 @@ def test_the_smallest_instance_is_solved(clone: Path) -> None:
 
 
 def test_the_code_runs(clone: Path) -> None:
-    assert "h100-sxm" in run(["-c", block("python", "import planner")], clone)
+    assert "h100-sxm" in run(["-c", block("python", "planner.session")], clone)
+
+
+def test_the_script_of_many_instances_runs(clone: Path) -> None:
+    (clone / "many.py").write_text(block("python", "planner.solve_many"), encoding="utf-8")
+    assert run(["many.py"], clone).count("optimal") == 3
 
 
 def test_the_commands_of_the_table_exist() -> None:
@@ -65,7 +70,7 @@ def test_the_commands_of_the_table_exist() -> None:
     from planner.cli import app
 
     commands = set(re.findall(r"\| `planner ([a-z][\w-]+)", README))
-    assert len(commands) == 7
+    assert len(commands) == 10
     for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
