@@ -66,7 +66,8 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
         supply = _pool(row, question)
         decided = _decided(row, question)
         findings += _choices(row, decided, question, supply)
-        expected = recomputed(question, supply, decided, _whole(row, "replicas"))
+        numbers = recomputed(question, supply, decided, _whole(row, "replicas"))
+        expected = {column: float(value) for column, value in numbers.items()}
     except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
         return [*findings, Finding("row", error, "a complete plan of this instance")]
     findings += _numbers(row, expected)

@@ -1,4 +1,4 @@
-"""Numbers of one deployment from its decisions alone, for the checker."""
+"""Numbers of deployments from their decisions alone, for the checker."""
 
 from __future__ import annotations
 
@@ -10,71 +10,94 @@ from planner.question import Drafting, Question, Supply
 from planner.terms import serving
 from planner.terms.capacity import resident_bytes
 from planner.terms.forward import forward
-from planner.terms.passes import Pass, Precision
+from planner.terms.passes import Floats, Pass, Precision
 from planner.terms.speculation import Drafted, drafting, tokens_per_round, verified_positions
+
+TERMS = ("arithmetic", "memory", "network", "latency", "step")
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a plan decides about one replica."""
+    """What plans decide about one replica; degrees and batch may be arrays, one entry per plan."""
 
     precision: Precision
-    tensor_parallel: int
-    pipeline_parallel: int
-    data_parallel: int
-    expert_parallel: int
-    batch: int
+    tensor_parallel: Floats | int
+    pipeline_parallel: Floats | int
+    data_parallel: Floats | int
+    expert_parallel: Floats | int
+    batch: Floats | int
     draft: Drafting | None
     gamma: int
 
     @property
-    def gpus(self) -> int:
+    def gpus(self) -> Floats | int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.data_parallel * self.pipeline_parallel
 
 
 def recomputed(
-    question: Question, supply: Supply, decided: Decisions, replicas: int
-) -> dict[str, float]:
-    """Return every number of a plan by its column, from the decisions alone."""
+    question: Question, supply: Supply, decided: Decisions, replicas: Floats | int
+) -> dict[str, Floats]:
+    """Return every number of plans by its column, from the decisions alone.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    supply : Supply
+        The pool that was chosen.
+    decided : Decisions
+        Of one plan, or of several that differ in degrees and batch alone.
+    replicas : int or array of float
+        How many run.
+
+    Returns
+    -------
+    dict of str to array of float
+        One entry per plan, or arrays without a dimension for one.
+    """
     times = _times(question, supply, decided)
     workload, price = question.instance.workload, supply.dollars_per_gpu_hour
-    rate = decided.batch / times["tpot_seconds"]
+    gpus, rate = decided.gpus, decided.batch / times["tpot_seconds"]
     demand = workload.tokens_per_second
-    return {
+    found = {
         **times,
-        "gpus_per_replica": decided.gpus,
-        "gpus": decided.gpus * replicas,
+        "gpus_per_replica": gpus,
+        "gpus": gpus * replicas,
         "replicas": replicas,
         "tokens_per_second_per_request": 1.0 / times["tpot_seconds"],
         "tokens_per_second": rate * replicas,
         "dollars_per_gpu_hour": price,
-        "dollars_per_hour": decided.gpus * replicas * price,
-        "dollars_per_million_tokens": decided.gpus * price / 3600.0 / rate * 1e6,
+        "dollars_per_hour": gpus * replicas * price,
+        "dollars_per_million_tokens": gpus * price / 3600.0 / rate * 1e6,
         "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
         "utilisation": 1.0 if demand is None else demand / (rate * replicas),
     }
+    shape = np.shape(decided.batch)
+    return {name: np.broadcast_to(value, shape) for name, value in found.items()}
 
 
 def _pass(question: Question, decided: Decisions) -> Pass:
     """The decoding pass that verifies what was drafted."""
     workload, switches = question.instance.workload, question.switches
-    batch, stages = (
-        np.asarray(float(value)) for value in (decided.batch, decided.pipeline_parallel)
-    )
+    batch, stages = _array(decided.batch), _array(decided.pipeline_parallel)
     return Pass(
-        np.asarray(float(decided.tensor_parallel)),
+        _array(decided.tensor_parallel),
         stages,
         serving.micro_batch(batch, stages, whole=switches.whole_layers),
         np.asarray(float(verified_positions(decided.gamma, switches))),
         np.asarray(serving.context_while_decoding(workload.input_tokens, workload.output_tokens)),
-        dp=np.asarray(float(decided.data_parallel)),
-        ep=np.asarray(float(decided.expert_parallel)),
+        dp=_array(decided.data_parallel),
+        ep=_array(decided.expert_parallel),
         imbalance=workload.expert_imbalance,
     )
 
 
-def _times(question: Question, supply: Supply, decided: Decisions) -> dict[str, float]:
+def _array(value: Floats | int) -> Floats:
+    return np.asarray(value, dtype=float)
+
+
+def _times(question: Question, supply: Supply, decided: Decisions) -> dict[str, Floats]:
     workload, switches = question.instance.workload, question.switches
     verify = _pass(question, decided)
     timed = forward(question.llm, decided.precision, supply.rates, switches, verify)
@@ -87,22 +110,22 @@ def _times(question: Question, supply: Supply, decided: Decisions) -> dict[str, 
     )
     prefill = forward(question.llm, decided.precision, supply.rates, switches, prompt).step
     drafted = _drafted(question, supply, decided, verify)
-    own, gamma = float(drafted.prefill) if drafted else 0.0, decided.gamma
-    read = switches.prefill == "colocated"
-    first = float(prefill) + own if read else 0.0
-    busy = float(prefill) / decided.data_parallel + own if read else 0.0
-    stall = decided.batch / workload.output_tokens * busy / decided.pipeline_parallel
-    terms = {}
-    for name in ("arithmetic", "memory", "network", "latency", "step"):
-        one = float(getattr(drafted.sums, name)) if drafted else 0.0
-        terms[f"{name}_seconds"] = float(getattr(timed, name)) + gamma * one
+    own, gamma = drafted.prefill if drafted else np.asarray(0.0), decided.gamma
+    read = float(switches.prefill == "colocated")
+    first, busy = read * (prefill + own), read * (prefill / verify.dp + own)
+    stall = decided.batch / workload.output_tokens * busy / verify.pp
+    terms = {
+        f"{name}_seconds": getattr(timed, name)
+        + (gamma * getattr(drafted.sums, name) if drafted else 0.0)
+        for name in TERMS
+    }
     yielded = 1.0
     if decided.draft is not None:
         yielded = tokens_per_round(decided.draft.acceptance, gamma, switches)
     return {
         **terms,
-        "tokens_per_round": yielded,
-        "draft_tensor_parallel": float(drafted.tensor_parallel) if drafted else 0.0,
+        "tokens_per_round": np.asarray(yielded),
+        "draft_tensor_parallel": drafted.tensor_parallel if drafted else np.asarray(0.0),
         "stall_seconds": stall,
         "prefill_seconds": first,
         "tpot_seconds": terms["step_seconds"] / yielded + stall,
@@ -123,14 +146,16 @@ def _drafted(
         supply.rates,
         question.switches,
         target=verify,
-        batch=np.asarray(float(decided.batch)),
+        batch=_array(decided.batch),
         prompt=float(workload.input_tokens),
         longest=float(workload.input_tokens + workload.output_tokens),
         own=decided.draft.own,
     )
 
 
-def _memory(question: Question, decided: Decisions, verify: Pass, drafted: Drafted | None) -> float:
+def _memory(
+    question: Question, decided: Decisions, verify: Pass, drafted: Drafted | None
+) -> Floats:
     workload = question.instance.workload
     resident = resident_bytes(
         question.llm,
@@ -138,10 +163,10 @@ def _memory(question: Question, decided: Decisions, verify: Pass, drafted: Draft
         question.switches,
         tp=verify.tp,
         pp=verify.pp,
-        batch=np.asarray(float(decided.batch)),
+        batch=_array(decided.batch),
         length=np.asarray(float(workload.input_tokens + workload.output_tokens)),
         dp=verify.dp,
         ep=verify.ep,
         redundant=workload.redundant_experts,
     )
-    return float(resident) + (float(drafted.resident) if drafted else 0.0)
+    return resident + drafted.resident if drafted else resident

@@ -1,27 +1,23 @@
 """Plans of one question recomputed together, from their decisions alone: the checker for many.
 
-It does what `planner.recomputing` and `planner.check` do for one plan, with arrays in place of
-numbers; it knows neither the table of candidates nor any solver.
+It does what `planner.check` does for one plan, with arrays in place of numbers; it knows neither
+the table of candidates nor any solver.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from planner import recomputing
 from planner.check import TOLERANCE, Finding
 from planner.plan import Plan
 from planner.question import Drafting, Question, Supply
-from planner.terms import serving
-from planner.terms.capacity import resident_bytes
-from planner.terms.forward import forward
-from planner.terms.passes import Floats, Pass, Precision
-from planner.terms.speculation import Drafted, drafting, tokens_per_round, verified_positions
+from planner.recomputing import Decisions
+from planner.terms.passes import Floats, Precision
 
-TERMS = ("arithmetic", "memory", "network", "latency", "step")
 DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
 
 
@@ -51,26 +47,19 @@ def verify(question: Question, plans: Sequence[Plan]) -> list[Finding]:
 def recomputed(question: Question, plans: Sequence[Plan]) -> dict[str, Floats]:
     """Return every number of plans that differ in degrees, batch and replicas alone, by column."""
     first = plans[0]
-    supply = _supply(question, first)
-    batch, replicas = _column(plans, "batch"), _column(plans, "replicas")
-    tp, pp, dp, _ = (_column(plans, name) for name in DEGREES)
-    times = _times(question, supply, plans, batch)
-    gpus, price = tp * pp * dp, supply.dollars_per_gpu_hour
-    rate = batch / times["tpot_seconds"]
-    demand = question.instance.workload.tokens_per_second
-    found = {
-        **times,
-        "gpus_per_replica": gpus,
-        "gpus": gpus * replicas,
-        "tokens_per_second_per_request": 1.0 / times["tpot_seconds"],
-        "tokens_per_second": rate * replicas,
-        "dollars_per_gpu_hour": price,
-        "dollars_per_hour": gpus * replicas * price,
-        "dollars_per_million_tokens": gpus * price / 3600.0 / rate * 1e6,
-        "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
-        "utilisation": 1.0 if demand is None else demand / (rate * replicas),
-    }
-    return {name: np.broadcast_to(value, batch.shape) for name, value in found.items()}
+    tp, pp, dp, ep = (_column(plans, name) for name in DEGREES)
+    decided = Decisions(
+        Precision(first.weight_precision, first.kv_precision),
+        tp,
+        pp,
+        dp,
+        ep,
+        _column(plans, "batch"),
+        _draft(question, first),
+        first.gamma or 0,
+    )
+    replicas = _column(plans, "replicas")
+    return recomputing.recomputed(question, _supply(question, first), decided, replicas)
 
 
 def _column(plans: Sequence[Plan], name: str) -> Floats:
@@ -86,102 +75,6 @@ def _draft(question: Question, plan: Plan) -> Drafting | None:
     if not plan.gamma:
         return None
     return next(draft for draft in question.drafts if draft.name == plan.draft)
-
-
-def _times(
-    question: Question, supply: Supply, plans: Sequence[Plan], batch: Floats
-) -> dict[str, Floats]:
-    workload, switches, first = question.instance.workload, question.switches, plans[0]
-    precision, gamma = Precision(first.weight_precision, first.kv_precision), first.gamma or 0
-    target = _pass(question, plans, batch)
-    timed = forward(question.llm, precision, supply.rates, switches, target)
-    prompt = replace(
-        target,
-        sequences=target.dp,
-        positions=np.asarray(float(workload.input_tokens)),
-        context=np.asarray(0.0),
-        reading=True,
-    )
-    reading = forward(question.llm, precision, supply.rates, switches, prompt).step
-    draft = _draft(question, first)
-    drafted = draft and _drafted(question, supply, draft, precision, target=target, batch=batch)
-    own = drafted.prefill if drafted else np.asarray(0.0)
-    read = switches.prefill == "colocated"
-    before = reading + own if read else np.zeros_like(batch)
-    busy = reading / target.dp + own if read else np.zeros_like(batch)
-    stall = batch / workload.output_tokens * busy / target.pp
-    terms = {
-        f"{name}_seconds": getattr(timed, name)
-        + (gamma * getattr(drafted.sums, name) if drafted else 0.0)
-        for name in TERMS
-    }
-    gained = tokens_per_round(draft.acceptance, gamma, switches) if draft else 1.0
-    return {
-        **terms,
-        "tokens_per_round": np.asarray(gained),
-        "draft_tensor_parallel": drafted.tensor_parallel if drafted else np.asarray(0.0),
-        "stall_seconds": stall,
-        "prefill_seconds": before,
-        "tpot_seconds": terms["step_seconds"] / gained + stall,
-        "time_to_first_token_seconds": before + terms["step_seconds"],
-        "memory_bytes_per_gpu": _memory(question, precision, target, batch)
-        + (drafted.resident if drafted else 0.0),
-    }
-
-
-def _pass(question: Question, plans: Sequence[Plan], batch: Floats) -> Pass:
-    """The decoding pass that verifies what was drafted."""
-    workload, switches = question.instance.workload, question.switches
-    tp, pp, dp, ep = (_column(plans, name) for name in DEGREES)
-    return Pass(
-        tp,
-        pp,
-        serving.micro_batch(batch, pp, whole=switches.whole_layers),
-        np.asarray(float(verified_positions(plans[0].gamma or 0, switches))),
-        np.asarray(serving.context_while_decoding(workload.input_tokens, workload.output_tokens)),
-        dp=dp,
-        ep=ep,
-        imbalance=workload.expert_imbalance,
-    )
-
-
-def _drafted(
-    question: Question,
-    supply: Supply,
-    draft: Drafting,
-    precision: Precision,
-    *,
-    target: Pass,
-    batch: Floats,
-) -> Drafted:
-    workload = question.instance.workload
-    return drafting(
-        draft.llm,
-        precision,
-        supply.rates,
-        question.switches,
-        target=target,
-        batch=batch,
-        prompt=float(workload.input_tokens),
-        longest=float(workload.input_tokens + workload.output_tokens),
-        own=draft.own,
-    )
-
-
-def _memory(question: Question, precision: Precision, target: Pass, batch: Floats) -> Floats:
-    workload = question.instance.workload
-    return resident_bytes(
-        question.llm,
-        precision,
-        question.switches,
-        tp=target.tp,
-        pp=target.pp,
-        batch=batch,
-        length=np.asarray(float(workload.input_tokens + workload.output_tokens)),
-        dp=target.dp,
-        ep=target.ep,
-        redundant=workload.redundant_experts,
-    )
 
 
 def _of_group(question: Question, plans: Sequence[Plan]) -> Iterator[Finding]:
