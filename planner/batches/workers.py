@@ -134,7 +134,8 @@ def dask_cluster(address: str, jobs: int | None, settings: Settings) -> Iterator
         from distributed import Client
     except ImportError:
         raise MissingExtraError("dask.distributed", "cluster") from None
-    for name in ("distributed", "distributed.client"):  # What matters is told in one message.
+    # What matters is told in one message; these tell the rest, with tracebacks.
+    for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=ANSWER_SECONDS)
