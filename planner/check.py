@@ -231,10 +231,11 @@ def _numbers(row: Mapping[str, Any], expected: Mapping[str, float]) -> Iterator[
             yield Finding(column, row.get(column), f"{value:.9g}")
 
 
-def _requirements(
-    numbers: Mapping[str, float], question: Question, supply: Supply
-) -> Iterator[Finding]:
-    """Every requirement of the instance holds for the recomputed numbers."""
+Limits = Mapping[str, float | None]
+
+
+def limits(question: Question, supply: Supply) -> tuple[Limits, Limits]:
+    """Return what columns may be at most, and what they must be at least; None for no limit."""
     instance, workload = question.instance, question.instance.workload
     at_most = {
         "memory_bytes_per_gpu": supply.rates.memory_bytes,
@@ -247,6 +248,14 @@ def _requirements(
         "tokens_per_second_per_request": workload.tokens_per_second_per_request,
         "tokens_per_second": workload.tokens_per_second,
     }
+    return at_most, at_least
+
+
+def _requirements(
+    numbers: Mapping[str, float], question: Question, supply: Supply
+) -> Iterator[Finding]:
+    """Every requirement of the instance holds for the recomputed numbers."""
+    at_most, at_least = limits(question, supply)
     for column, limit in at_most.items():
         if limit is not None and numbers[column] > limit * (1.0 + TOLERANCE):
             yield Finding(column, f"{numbers[column]:.9g}", f"at most {limit:.9g}")

@@ -119,7 +119,7 @@ def plot_frontiers(
     OutputError
         Where it cannot be written.
     """
-    with _figure(path, width) as axes:
+    with figure(path, width) as axes:
         graded = bool(field) and len(lines) > MOST_LABELS
         dots = all(len(line.frontier.points) <= DOTTED_POINTS for line in lines)
         for index, line in enumerate(lines):
@@ -159,7 +159,7 @@ def plot_best(path: str | Path, found: Sequence[Over], width: float = COLUMN_WID
     plans = [plan for over in found for _, plan in _pairs(over)]
     aims = {plan.objective_name for plan in plans}
     aim = aims.pop() if len(aims) == 1 else "dollars_per_million_tokens"
-    with _figure(path, width) as axes:
+    with figure(path, width) as axes:
         for index, over in enumerate(found):
             pairs = _pairs(over)
             style = _style(index, len(found), False) | {"marker": MARKERS[index % len(MARKERS)]}
@@ -199,8 +199,25 @@ def check_suffix(path: str | Path) -> None:
 
 
 @contextmanager
-def _figure(path: str | Path, width: float) -> Iterator[Axes]:
-    """Yield an empty picture and write it afterwards: the same bytes for the same picture."""
+def figure(path: str | Path, width: float, height: float | None = None) -> Iterator[Axes]:
+    """Yield an empty picture and write it afterwards: the same bytes for the same picture.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, ending in .svg, .png or .pdf.
+    width : float
+        Inches.
+    height : float, optional
+        Inches; left out, a fixed part of the width.
+
+    Raises
+    ------
+    InputError
+        Where the file has another suffix.
+    OutputError
+        Where it cannot be written.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -208,11 +225,10 @@ def _figure(path: str | Path, width: float) -> Iterator[Axes]:
     suffix = Path(path).suffix.lower()
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, width * SHAPE), layout="constrained")
-        axes = figure.add_subplot()
-        yield axes
+        drawn = Figure(figsize=(width, height or width * SHAPE), layout="constrained")
+        yield drawn.add_subplot()
         try:
-            figure.savefig(path, format=suffix[1:], metadata=dates.get(suffix))
+            drawn.savefig(path, format=suffix[1:], metadata=dates.get(suffix))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             text = f"{path}: cannot write here ({reason}). Name another file."
@@ -288,9 +304,9 @@ def _legend(axes: Axes, title: str | None, lines: int) -> None:
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels() if lines > 1 else ([], [])
-    drawn = {line.get_marker() for line in axes.get_lines() if line.get_markersize() > 5}
+    marks = {line.get_marker() for line in axes.get_lines() if line.get_markersize() > 5}
     for marker, size, name in (("o", 5.5, "cheapest at the target"), ("*", 8.5, "preferred")):
-        if marker in drawn and (marker == "*" or lines >= 1):
+        if marker in marks:
             handles.append(Line2D([], [], ls="", marker=marker, ms=size, color=GREY, mec="white"))
             labels.append(name)
     if not handles:
@@ -299,13 +315,13 @@ def _legend(axes: Axes, title: str | None, lines: int) -> None:
     if lines <= MOST_INSIDE:
         axes.legend(handles, labels, loc="best", borderaxespad=0.2, labelspacing=0.3, **style)
         return
-    figure = axes.get_figure(root=True)
-    assert figure is not None
+    whole = axes.get_figure(root=True)
+    assert whole is not None
     widest = max(map(len, labels))
-    columns = max(1, int(figure.get_figwidth() * 72 / (widest * 3.6 + 34)))
+    columns = max(1, int(whole.get_figwidth() * 72 / (widest * 3.6 + 34)))
     rows = math.ceil(len(labels) / columns)
-    figure.set_figheight(figure.get_figheight() + 0.13 * (rows + bool(title)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, **style)
+    whole.set_figheight(whole.get_figheight() + 0.13 * (rows + bool(title)))
+    whole.legend(handles, labels, loc="outside lower center", ncols=columns, **style)
 
 
 def _scale(put: Callable[[str], None], values: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner import recomputing
-from planner.check import TOLERANCE, Finding
+from planner.check import TOLERANCE, Finding, limits
 from planner.plan import Plan
 from planner.question import Drafting, Question, Supply
 from planner.recomputing import Decisions
@@ -127,19 +127,7 @@ def _limits(
     question: Question, plans: Sequence[Plan], numbers: Mapping[str, Floats]
 ) -> Iterator[Finding]:
     """Every requirement of the question holds for the recomputed numbers."""
-    instance, workload = question.instance, question.instance.workload
-    supply = _supply(question, plans[0])
-    at_most = {
-        "memory_bytes_per_gpu": supply.rates.memory_bytes,
-        "gpus": supply.gpus,
-        "time_to_first_token_seconds": workload.time_to_first_token_seconds,
-        "dollars_per_million_tokens": instance.dollars_per_million_tokens_at_most,
-        "dollars_per_hour": instance.dollars_per_hour_at_most,
-    }
-    at_least = {
-        "tokens_per_second_per_request": workload.tokens_per_second_per_request,
-        "tokens_per_second": workload.tokens_per_second,
-    }
+    at_most, at_least = limits(question, _supply(question, plans[0]))
     for column, limit in at_most.items():
         if limit is not None:
             over = numbers[column] > limit * (1.0 + TOLERANCE)

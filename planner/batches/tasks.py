@@ -121,6 +121,10 @@ class Tasks:
             What `-` reads.
         """
         self._items, self._stdin = items, stdin
+        self._listed_items: int | None = None
+        """Items, where they can be counted before they are read."""
+        if isinstance(items, Sequence) and STANDARD_INPUT not in map(str, items):
+            self._listed_items = len(items)
         self._more = 0
         """Tasks beyond one per item that were found."""
 
@@ -136,9 +140,7 @@ class Tasks:
     @property
     def known(self) -> int | None:
         """Tasks in all, as far as is known by now; None where nobody can tell."""
-        if not isinstance(self._items, Sequence) or STANDARD_INPUT in map(str, self._items):
-            return None
-        return len(self._items) + self._more
+        return None if self._listed_items is None else self._listed_items + self._more
 
     def _read(self, path: Path) -> Iterator[Task]:
         yield from self._lines(path) if path.suffix in LINES else self._file(path)

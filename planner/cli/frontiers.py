@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner.cli.app import EXIT_CODES, app, exit_code
-from planner.cli.solving import LONG_SEARCH
+from planner.cli.solving import search_progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -151,7 +150,7 @@ def _answered(
     for task in tasks:
         try:
             instance = _instance(task, exponent)
-            with _progress(instance, max(1, len(values))) as advance:
+            with search_progress(instance, max(1, len(values))) as advance:
                 one = _answer(instance, field, values, best, tables, advance)
             found.append(_sourced(one, task.source))
         except PlannerError as error:
@@ -197,24 +196,6 @@ def _sourced(one: Frontier | Over, source: str) -> Frontier | Over:
     nothing = one.nothing and replace(one.nothing, source=source)
     points = tuple(replace(point, source=source) for point in one.points)
     return replace(one, points=points, nothing=nothing)
-
-
-@contextmanager
-def _progress(instance: Instance, values: int) -> Iterator[Callable[[int], None] | None]:
-    """Show how far a long search is; a short one needs no bar."""
-    from planner.candidates import count
-    from planner.question import ask
-
-    total = values * count(ask(instance))
-    if total < LONG_SEARCH:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{total:,} deployments of {instance.name}", total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _plans(one: Answer) -> Iterator[Plan]:

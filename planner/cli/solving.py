@@ -60,7 +60,7 @@ def _solve_one(task: Task, solver: str | None) -> Plan:
         if solver is not None:
             chosen = instance.solver.model_copy(update={"name": solver})
             instance = instance.model_copy(update={"solver": chosen})
-        with _progress(instance) as advance:
+        with search_progress(instance) as advance:
             return replace(solve_instance(instance, advance), source=task.source)
     except PlannerError as error:
         typer.echo(str(error), err=True)
@@ -68,12 +68,12 @@ def _solve_one(task: Task, solver: str | None) -> Plan:
 
 
 @contextmanager
-def _progress(instance: Instance) -> Iterator[Callable[[int], None] | None]:
-    """Show how far a long search is; a short one needs no bar."""
+def search_progress(instance: Instance, times: int = 1) -> Iterator[Callable[[int], None] | None]:
+    """Show how far a search is, or several as long; a short one needs no bar."""
     from planner.candidates import count
     from planner.question import ask
 
-    total = count(ask(instance))
+    total = times * count(ask(instance))
     if total < LONG_SEARCH:
         yield None
         return

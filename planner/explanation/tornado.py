@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import OutputError
 from planner.explanation.explaining import Explanation
 from planner.explanation.sensitivities import Sensitivity
 from planner.explanation.supposing import Supposition
-from planner.plotting import COLOURS, COLUMN_WIDTH, GREY, STYLE, check_suffix
+from planner.plotting import COLOURS, COLUMN_WIDTH, GREY, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,26 +47,14 @@ def plot_tornado(path: str | Path, found: Explanation, width: float = COLUMN_WID
     OutputError
         Where it cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    check_suffix(path)
     felt = [one for one in found.sensitivities if not one.unfelt]
     rows = felt[:MOST_ROWS]
-    suffix = Path(path).suffix.lower()
-    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with rc_context(STYLE):
-        height = FRAME_INCHES + ROW_INCHES * max(len(rows), 2)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+    height = FRAME_INCHES + ROW_INCHES * max(len(rows), 2)
+    with figure(path, width, height) as axes:
         _draw(axes, found, rows)
-        figure.supxlabel(_unfelt(found, len(felt) - len(rows)), fontsize=6, color=GREY)
-        try:
-            figure.savefig(path, format=suffix[1:], metadata=dates.get(suffix))
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            text = f"{path}: cannot write here ({reason}). Name another file."
-            raise OutputError(text) from error
+        whole = axes.get_figure(root=True)
+        assert whole is not None
+        whole.supxlabel(_unfelt(found, len(felt) - len(rows)), fontsize=6, color=GREY)
 
 
 def _draw(axes: Axes, found: Explanation, rows: Sequence[Sensitivity]) -> None:
