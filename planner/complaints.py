@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,10 +28,37 @@ from planner.instance import (
 LONGEST_FOUND = 3 * LONGEST_EXCERPT
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a kind of file may say."""
+
+    root: type[BaseModel]
+    parts: Mapping[str, type[BaseModel]]
+    """Part by what it is called, in the order in which a misplaced key is looked for."""
+    more: tuple[str, ...] = ()
+    """Keys that the file may have and its root has not."""
+
+
+INSTANCES = Schema(
+    Instance,
+    {
+        "the top level": Instance,
+        "`workload`": Workload,
+        "an entry of `workload.drafts`": Draft,
+        "`quality`": Quality,
+        "an entry of `pools`": Pool,
+        "`search`": Search,
+        "`search.batch`": BatchRange,
+        "`solver`": Solver,
+    },
+    (SWEEP,),
+)
+
+
 def schema_problems(
     error: ValidationError, document: Document, about: Callable[[Location], bool] = lambda _: True
 ) -> list[Problem]:
-    """Return what the schema objects to, sorted by line.
+    """Return what the schema of instances objects to, sorted by line.
 
     Parameters
     ----------
@@ -42,12 +69,29 @@ def schema_problems(
     about : callable, optional
         Tells of which locations problems are wanted; an unknown key counts as its parent.
     """
-    found = (
-        _problem(details, document)
-        for details in error.errors()
-        if about(_subject(details)) and not _misjudged(details, document)
+    wanted = (details for details in error.errors() if about(_subject(details)))
+    return in_words(wanted, document, INSTANCES)
+
+
+def in_words(
+    complaints: Iterable[ErrorDetails], document: Document, schema: Schema
+) -> list[Problem]:
+    """Return what pydantic complains of in the words of the file, sorted by line.
+
+    Parameters
+    ----------
+    complaints : iterable of ErrorDetails
+        What it found wrong with the document's value.
+    document : Document
+        The file as it was read.
+    schema : Schema
+        What such a file may say.
+    """
+    return _sorted(
+        _problem(details, document, schema)
+        for details in complaints
+        if not _misjudged(details, document)
     )
-    return _sorted(found)
 
 
 def placed(problems: Iterable[Problem], document: Document) -> list[Problem]:
@@ -88,9 +132,9 @@ def _misjudged(details: ErrorDetails, document: Document) -> bool:
     return details["type"] == "too_short" and place is not None and bool(details["input"])
 
 
-def _problem(details: ErrorDetails, document: Document) -> Problem:
+def _problem(details: ErrorDetails, document: Document, schema: Schema) -> Problem:
     location = document.written(details["loc"])
-    expected, fix = _expectation(details, location)
+    expected, fix = _expectation(details, location, schema)
     place = document.places.get(location)
     found = "nothing" if place is None else place.text
     if details["type"] == "extra_forbidden":
@@ -112,6 +156,8 @@ EXPECTATIONS = {
     "int_from_float": ("a whole number", WHOLE),
     "int_parsing_size": ("a whole number of fewer digits", "Write a smaller number."),
     "float_type": ("a number", "Write it without quotes or unit."),
+    "bool_type": ("true or false", "Write it without quotes."),
+    "bool_parsing": ("true or false", "Write one of the two."),
     "string_type": ("text", "Put it in quotes."),
     "string_unicode": ("whole characters", "Write the character itself instead of its escapes."),
     "string_too_short": ("a name", "Write at least one character."),
@@ -122,15 +168,15 @@ EXPECTATIONS = {
 """Expectation and advice by pydantic's type of error."""
 
 
-def _expectation(details: ErrorDetails, location: Location) -> tuple[str, str]:
+def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> tuple[str, str]:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        fields = _fields_at(location[:-1])
-        return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields)
+        fields = _fields_at(location[:-1], schema)
+        return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields, schema)
     if kind == "value_error":
         return str(context["error"]), _advice_on_value(details["input"])
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return _expected_part(location), _advice_on_part(details["input"])
+        return _expected_part(location, schema), _advice_on_part(details["input"])
     if kind == "literal_error":
         names = re.findall(r"'([^']+)'", str(context["expected"]))
         return f"one of {', '.join(names)}", _advice_on_name(
@@ -151,10 +197,12 @@ def _count(value: Any) -> str:
     return f"{value:,.10g}" if abs(value) < 1e9 else f"{value:g}".replace("e+", "e")
 
 
-def _expected_part(location: Location) -> str:
-    if location == ("search", "batch"):
+def _expected_part(location: Location, schema: Schema) -> str:
+    if location[-2:] == ("search", "batch"):
         return "a range such as {from: 1, to: 64}, a list, or one number"
-    return f"a mapping with {', '.join(_fields_at(location))}"
+    if not (fields := _fields_at(location, schema)):
+        return "a mapping of names to values"
+    return f"a mapping with {', '.join(fields)}"
 
 
 def _advice_on_part(value: Any) -> str:
@@ -168,26 +216,14 @@ def _advice_on_value(value: Any) -> str:
 
 
 def _advice_on_empty(location: Location) -> str:
-    required = location == ("pools",)
+    required = location in (("pools",), ("workloads",))
     return "Add one." if required else "Add one, or remove the key to get its default."
 
 
-PARTS: dict[str, type[BaseModel]] = {
-    "the top level": Instance,
-    "`workload`": Workload,
-    "an entry of `workload.drafts`": Draft,
-    "`quality`": Quality,
-    "an entry of `pools`": Pool,
-    "`search`": Search,
-    "`search.batch`": BatchRange,
-    "`solver`": Solver,
-}
-
-
-def _advice_on_key(key: str, fields: list[str]) -> str:
+def _advice_on_key(key: str, fields: list[str], schema: Schema) -> str:
     """Say which key may be meant, or where a known key belongs."""
-    for part, model in PARTS.items():
-        if key in _keys(model):
+    for part, model in schema.parts.items():
+        if key in _keys(model, schema):
             return f"It belongs to {part}."
     return _advice_on_name(key, fields) or "Remove it."
 
@@ -198,18 +234,20 @@ def _advice_on_name(name: str, names: list[str]) -> str:
     return f"Did you mean {close[0]}?" if close else ""
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
+def _keys(model: type[BaseModel], schema: Schema) -> list[str]:
     keys = [field.alias or name for name, field in model.model_fields.items()]
-    return [*keys, SWEEP] if model is Instance else keys
+    return [*keys, *schema.more] if model is schema.root else keys
 
 
-def _fields_at(location: Location) -> list[str]:
-    """List the keys that the part of an instance at `location` knows."""
-    model: type[BaseModel] = Instance
+def _fields_at(location: Location, schema: Schema) -> list[str]:
+    """List the keys that the part of a file at `location` knows; none where it may have any."""
+    model: type[BaseModel] | None = schema.root
     for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            model = model_in(model.model_fields[part].annotation) or model
-    return _keys(model)
+        for name, field in (schema.root if model is None else model).model_fields.items():
+            if part in (name, field.alias):
+                model = model_in(field.annotation)
+                break
+    return [] if model is None else _keys(model, schema)
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:

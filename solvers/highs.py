@@ -28,7 +28,9 @@ OPTIONS: dict[str, Any] = {
 class Highs:
     """One model in HiGHS, with the objectives that it may be asked to optimise."""
 
-    def __init__(self, model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective]) -> None:
+    def __init__(
+        self, model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective], tolerance: float
+    ) -> None:
         try:
             import highspy
         except ImportError:
@@ -37,6 +39,7 @@ class Highs:
         self._highs: Any = highspy.Highs()
         for name, value in OPTIONS.items():
             self._highs.setOptionValue(name, value)
+        self._highs.setOptionValue("mip_feasibility_tolerance", tolerance)
         self._highs.passModel(_program(self._form))
         self._values: list[float] | None = None
 

@@ -37,7 +37,7 @@ class Engine(Protocol):
         """Put the last solution found into the model's variables."""
 
 
-ENGINES: dict[str, Callable[[pyo.ConcreteModel, Sequence[pyo.Objective]], Engine]] = {
+ENGINES: dict[str, Callable[[pyo.ConcreteModel, Sequence[pyo.Objective], float], Engine]] = {
     "highs": Highs,
     "scip": Scip,
 }
@@ -50,6 +50,7 @@ def solve_in_turn(
     solver: str = "highs",
     time_limit_seconds: float = 60.0,
     relative_gap: float = 0.0,
+    tolerance: float = 1e-6,
 ) -> Outcome:
     """Optimise the first objective, then each next one among the solutions that tie so far.
 
@@ -63,6 +64,8 @@ def solve_in_turn(
         `highs` or `scip`; one thread, so that the same model gives the same answer.
     time_limit_seconds, relative_gap : float
         For all objectives together, and for each.
+    tolerance : float
+        Most by which a row may be missed, and a discrete variable may differ from a whole number.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def solve_in_turn(
         Where the model is not linear.
     """
     started = time.perf_counter()
-    engine = ENGINES[solver](model, objectives)
+    engine = ENGINES[solver](model, objectives, tolerance)
     first: Outcome | None = None
     for index, objective in enumerate(objectives):
         left = time_limit_seconds - (time.perf_counter() - started)

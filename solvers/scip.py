@@ -19,13 +19,16 @@ OPTIONS: dict[str, Any] = {"presolving/maxrounds": 0, "limits/absgap": 0.0}
 class Scip:
     """One model for SCIP, with the objectives that it may be asked to optimise."""
 
-    def __init__(self, model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective]) -> None:
+    def __init__(
+        self, model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective], tolerance: float
+    ) -> None:
         from pyomo.contrib.solver.common.factory import SolverFactory
 
         self._engine = SolverFactory("scip_direct")
         if not self._engine.available():
             raise SolverMissingError("scip")
         self._model, self._objectives = model, objectives
+        self._options = {**OPTIONS, "numerics/feastol": tolerance}
         self._kept: list[Any] = []
 
     @property
@@ -45,7 +48,7 @@ class Scip:
                     rel_gap=relative_gap,
                     load_solutions=False,
                     raise_exception_on_nonoptimal_result=False,
-                    solver_options=OPTIONS,
+                    solver_options=self._options,
                 )
         except (NoFeasibleSolutionError, NoOptimalSolutionError) as error:
             raise SolverFailedError(str(error)) from error

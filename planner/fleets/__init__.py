@@ -1,0 +1,1 @@
+"""Fleets: many workloads over mixed, scarce, priced pools through the day."""

@@ -1,0 +1,207 @@
+"""What a fleet lacks, as data and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planner.formulations.fleets.loosening import KINDS, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_NAMED = 3
+"""Pools or workloads that a sentence names."""
+UNITS: dict[Kind, tuple[str, float]] = {
+    "gpus": ("GPUs", 1.0),
+    "dollars": ("$", 0.01),
+    "watts": ("W", 1.0),
+    "kilograms": ("kg", 0.001),
+}
+"""Unit, and the least amount that is told; amounts are rounded up to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something of which there is too little."""
+
+    what: Kind
+    pool: str
+    """Name of the pool; empty where it is of the whole fleet."""
+    amount: float
+    """How much must be added: accelerators, dollars, watts or kilograms."""
+    period: str
+    """The period that lacks most; empty where there is but one, or it is of the horizon."""
+    periods: int
+    """How many periods lack some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Additions that, all together, let the fleet be had with nothing else changed."""
+
+    lacks: tuple[Lack, ...]
+    proved: bool
+    """Whether it is proved that nothing of less worth would do."""
+    value: float
+    """Its worth in dollars over the horizon: accelerators at their pool's price."""
+    bound: float
+    """Proven least worth of any such addition."""
+
+    @property
+    def text(self) -> str:
+        """The additions in words."""
+        return _remedy_text(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Requests of one workload that would have to be refused."""
+
+    workload: str
+    priority: int
+    share: float
+    """Part of its requests over the horizon."""
+    at_most: float
+    """Part of its demand in the period where that is largest."""
+    period: str
+    """That period; empty where there is but one."""
+    requests: float
+    """Requests refused over the horizon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What a fleet lacks, and how it could be had."""
+
+    fleet: str
+    remedies: tuple[Remedy, ...]
+    """Each is enough by itself; empty where nothing is lacking, or nothing that is added helps."""
+    refused: tuple[Refused, ...]
+    """What would have to be refused instead, lowest priority first; empty where that helps not."""
+    exact: bool
+    """Whether refusals are proved least, priority by priority; otherwise weighed."""
+    reasons: tuple[str, ...] = ()
+    """What no addition can help against."""
+    lacking: bool = True
+    """Whether anything is lacking at all."""
+
+    @property
+    def text(self) -> str:
+        """All of it in one sentence."""
+        return _text(self)
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per addition and refusal; rows of one remedy belong together."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = [
+            {
+                "remedy": number,
+                "what": lack.what,
+                "of": lack.pool,
+                "amount": lack.amount,
+                "unit": UNITS[lack.what][0],
+                "period": lack.period,
+                "periods": lack.periods,
+                "proved": remedy.proved,
+            }
+            for number, remedy in enumerate(self.remedies, 1)
+            for lack in remedy.lacks
+        ]
+        rows += [
+            {
+                "remedy": len(self.remedies) + 1,
+                "what": "refusals",
+                "of": one.workload,
+                "amount": one.share,
+                "unit": "of its requests",
+                "period": one.period,
+                "periods": None,
+                "proved": self.exact,
+            }
+            for one in self.refused
+        ]
+        columns = ("remedy", "what", "of", "amount", "unit", "period", "periods", "proved")
+        return pd.DataFrame(rows, columns=list(columns))
+
+
+def _text(found: Shortage) -> str:
+    if found.reasons:
+        return " ".join(found.reasons)
+    if not found.lacking:
+        return "Nothing is lacking."
+    parts = [remedy.text for remedy in found.remedies]
+    if found.refused:
+        parts.append(f"refuse {_refused_text(found.refused)}")
+    if not parts:
+        kinds = ", ".join({"gpus": "accelerators", "dollars": "budget"}.get(k, k) for k in KINDS)
+        return f"No addition to {kinds} helps, and no refusal: the guarantees exclude each other."
+    sentence = "; or ".join(parts) + "."
+    return sentence[0].upper() + sentence[1:]
+
+
+def _remedy_text(remedy: Remedy) -> str:
+    gpus = [lack for lack in remedy.lacks if lack.what == "gpus"]
+    caps = [lack for lack in remedy.lacks if lack.what != "gpus"]
+    parts = [_gpus_text(gpus)] if gpus else []
+    parts += [_cap_text(lack) for lack in caps]
+    least = ""
+    if not remedy.proved and remedy.value > 0:
+        least = f" (proved: at least {math.floor(100 * remedy.bound / remedy.value)} % of that)"
+    return _joined(parts) + least
+
+
+def _gpus_text(lacks: Sequence[Lack]) -> str:
+    """Say what is short: the period once where all lack most in the same one."""
+    shown, left = lacks[:MOST_NAMED], lacks[MOST_NAMED:]
+    one = len({lack.period for lack in lacks}) == 1
+    names = [f"{lack.amount:,.0f} {lack.pool}" + ("" if one else _when(lack)) for lack in shown]
+    if left:
+        others = "1 other pool" if len(left) == 1 else f"{len(left)} other pools"
+        names.append(f"{sum(lack.amount for lack in left):,.0f} in {others}")
+    longest = max(lacks, key=lambda lack: lack.periods)
+    return f"{_joined(names)} short{_when(longest) if one else ''}"
+
+
+def _when(lack: Lack) -> str:
+    if not lack.period:
+        return ""
+    more = lack.periods - 1
+    others = f" and {more} other{'s' if more > 1 else ''}" if more > 0 else ""
+    return f" in period {lack.period}{others}"
+
+
+def _cap_text(lack: Lack) -> str:
+    where = f" of {lack.pool}" if lack.pool else ""
+    if lack.what == "dollars":
+        return f"budget short by ${lack.amount:,.2f}"
+    if lack.what == "watts":
+        return f"power{where} short by {lack.amount:,.0f} W"
+    return f"carbon short by {lack.amount:,.3f} kg"
+
+
+def _refused_text(refused: Sequence[Refused]) -> str:
+    shown, left = refused[:MOST_NAMED], refused[MOST_NAMED:]
+    names = [f"{percent(one.share)} of {one.workload}" for one in shown]
+    if left:
+        names.append(f"some of {len(left)} other workload{'s' if len(left) > 1 else ''}")
+    return _joined(names)
+
+
+def percent(part: float) -> str:
+    """Write a part as a percentage, rounded up to two digits so that it is enough."""
+    value = part * 100.0
+    if value >= 100.0 - 1e-9:
+        return "all"
+    digits = max(1 - math.floor(math.log10(value)), 0) if value > 0 else 0
+    up = math.ceil(value * 10.0**digits - 1e-6) / 10.0**digits
+    return f"{up:.{digits}f} %"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

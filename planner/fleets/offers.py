@@ -1,0 +1,48 @@
+"""Deployments on offer to a fleet: what each takes and serves, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+ROLES = ("colocated", "prefill", "decode")
+"""What a replica does; an offer's role is an index into these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """One row per workload, pool and deployment, as a file or the planner's tables state them.
+
+    Nothing is left out and nothing derated yet: rows may be too slow or in the wrong region. Rows
+    are sorted by workload. NaN stands for what is not stated.
+    """
+
+    workload: Ints
+    """Index into the fleet's workloads."""
+    pool: Ints
+    """Index into the fleet's pools."""
+    label: tuple[str, ...]
+    """Name of the deployment, unique within workload and pool."""
+    gpus: Ints
+    """Accelerators of one replica."""
+    role: Ints
+    """Index into `ROLES`."""
+    rates: Floats
+    """(rows, classes) requests per second that one replica serves of each request class, if it
+    serves no other; 0 where it cannot. One column where requests are alike."""
+    tpot_seconds: Floats
+    """Time per output token that one user sees."""
+    ttft_seconds: Floats
+    """Time to the first token on an idle replica."""
+    dollars_per_hour: Floats
+    """Own price of one replica, in place of the pool's; NaN where the pool's price holds."""
+    quality: Floats
+    """Quality of its answers, as the file states it."""
+
+    def __len__(self) -> int:
+        return len(self.workload)

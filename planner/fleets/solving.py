@@ -1,0 +1,152 @@
+"""The whole fleet planner on one page: offers, figures, formulation, checked plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from planner.errors import CheckError, InputError, Problem, SolverError
+from planner.fleets.answering import answer
+from planner.fleets.checking import check_fleet_plan
+from planner.fleets.figures import Figures, Verdict
+from planner.fleets.figuring import figures
+from planner.fleets.fleet import Fleet, FleetSolver
+from planner.fleets.objections import check_fleet
+from planner.fleets.offering import offers as offers_of
+from planner.fleets.offers import Offers
+from planner.fleets.plan import FleetPlan, ShadowPrices
+from planner.fleets.refusing import refusals
+from planner.fleets.shortage import shortage
+from planner.formulations import fleet as milp
+from planner.formulations.decomposition import deciding
+from planner.formulations.decomposition.blocks import unsupported
+from solvers.outcome import SolverFailedError
+
+LARGEST_MILP = 150
+"""Choices x periods up to which `auto` takes the plain formulation."""
+LARGEST_SECOND = 5_000
+"""Choices x periods up to which it takes that where the decomposition left a gap."""
+
+Progress = Callable[[str, float, float], None]
+"""Told the stage, the cost of the best plan and the bound; NaN where there is none yet."""
+
+
+def solve_fleet(
+    fleet: Fleet, offers: Offers | None = None, progress: Progress | None = None
+) -> FleetPlan:
+    """Find the cheapest replicas and purchases for a fleet and prove it.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        From `planner.read_fleet`, or built in code.
+    offers : Offers, optional
+        Deployments on offer. Left out: from the fleet's candidate files, or tabulated.
+    progress : callable, optional
+        Told how far the decomposition is.
+
+    Returns
+    -------
+    FleetPlan
+        `optimal` within the gap asked for, `time_limit` with a bound, `infeasible`, or
+        `no_solution_in_time`. Every plan has passed the independent checker.
+
+    Raises
+    ------
+    InputError
+        Where the fleet names what does not exist or contradicts itself.
+    SolverError
+        Where the solver stopped without an answer that can be trusted.
+    CheckError
+        Where the checker disagrees with the plan.
+    """
+    if problems := check_fleet(fleet, has_offers=offers is not None):
+        raise InputError(problems)
+    offers = offers_of(fleet) if offers is None else offers
+    numbers = figures(fleet, offers)
+    if refused := refusals(fleet, offers):
+        verdict = Verdict("infeasible", None, float("nan"), float("nan"), 0.0, "")
+        reasons = "; ".join(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
+        return answer(fleet, offers, numbers, verdict, method="", message=reasons)
+    method = chosen_method(fleet.solver, numbers)
+    try:
+        verdict, prices = decide(numbers, fleet.solver, method, progress)
+    except SolverFailedError as error:
+        raise SolverError(f"the solver stopped without an answer: {error}.") from error
+    message = shortage(fleet, offers).text if verdict.status == "infeasible" else ""
+    plan = answer(fleet, offers, numbers, verdict, prices, method=method, message=message)
+    if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
+        raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
+    return plan
+
+
+def chosen_method(solver: FleetSolver, numbers: Figures) -> str:
+    """Return the formulation that is asked for, or fits.
+
+    Raises
+    ------
+    InputError
+        Where the decomposition is asked for what it cannot express.
+    """
+    lacking = unsupported(numbers)
+    if solver.method == "decomposition" and lacking:
+        expected = "`milp` or `auto`"
+        fix = f"The decomposition knows no {lacking}."
+        raise InputError(Problem(expected, "`decomposition`", "solver.method", fix))
+    if solver.method != "auto":
+        return solver.method
+    size = len(numbers.choices) * len(numbers.horizon)
+    return "milp" if lacking or size <= LARGEST_MILP else "decomposition"
+
+
+def decide(
+    numbers: Figures, solver: FleetSolver, method: str, progress: Progress | None = None
+) -> tuple[Verdict, ShadowPrices | None]:
+    """Solve the figures of a fleet with one formulation.
+
+    Returns
+    -------
+    Verdict
+        What was decided and proved.
+    ShadowPrices or None
+        What scarce things are worth; only the decomposition knows.
+    """
+    seconds, gap = solver.time_limit_seconds, solver.relative_gap
+    if method == "milp":
+        found = milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap)
+        return found, None
+    started = time.perf_counter()
+    verdict, shadow = deciding.solve(
+        numbers, time_limit_seconds=seconds, relative_gap=gap, progress=progress
+    )
+    left = seconds - (time.perf_counter() - started)
+    if solver.method == "auto" and _worth_another(numbers, verdict, left):
+        verdict = _better(
+            verdict, milp.solve(numbers, time_limit_seconds=left, relative_gap=gap), gap
+        )
+    if shadow is None:
+        return verdict, None
+    return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
+
+
+def _worth_another(numbers: Figures, verdict: Verdict, left: float) -> bool:
+    """Tell whether the plain formulation may prove what the decomposition left open."""
+    size = len(numbers.choices) * len(numbers.horizon)
+    is_open = verdict.status in ("time_limit", "no_solution_in_time")
+    return is_open and size <= LARGEST_SECOND and left > 1.0
+
+
+def _better(one: Verdict, other: Verdict, gap: float) -> Verdict:
+    """Return the cheaper of two plans for the same figures, with the higher of their bounds."""
+    if other.decisions is None:
+        return other if other.status == "infeasible" else one
+    cheaper = other if one.decisions is None or other.objective <= one.objective else one
+    bound = min(max(one.bound, other.bound), cheaper.objective)
+    proved = cheaper.objective - bound <= max(gap, 1e-9) * abs(cheaper.objective)
+    return replace(
+        cheaper,
+        status="optimal" if proved else "time_limit",
+        bound=bound,
+        seconds=one.seconds + other.seconds,
+    )

@@ -1,0 +1,163 @@
+"""The parts of a fleet: one block per workload and period, and the lanes through which they share.
+
+A lane is a pool's accelerators of one kind: steady, spot, or priced by the replica itself. All
+that blocks have in common is how many accelerators of each lane they occupy in each period (G1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from planner.fleets.figures import Bools, Figures, Floats, Ints
+
+STEADY, SPOT, OWN = 0, 1, 2
+KINDS = 3
+UNLIMITED = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """B blocks; their choices are padded to the same number m, with -1 where there is none."""
+
+    workload: Ints
+    """(B,) index of the workload."""
+    period: Ints
+    """(B,) index of the period."""
+    choice: Ints
+    """(W, m) choices of each workload; -1 is none."""
+    gpus: Floats
+    """(W, m) accelerators of one replica."""
+    rate: Floats
+    """(W, m) requests per second of one replica; 1 where there is none."""
+    lane: Ints
+    """(W, m) lane of each choice."""
+    dollars: Floats
+    """(W, m) own price of a replica and hour; 0 where its lane has one, infinite where there is no
+    choice."""
+    most: Floats
+    """(W, m) most replicas that fit into the pool."""
+    demand: Floats
+    """(B,) requests per second."""
+    least: Ints
+    """(W,) fewest replicas."""
+    survives: Bools
+    """(W,) whether any one replica may be lost."""
+    mixes: Bools
+    """(W,) whether choices may be mixed."""
+    shed_most: Floats
+    """(B,) requests per second that may be refused."""
+    shed_dollars: Floats
+    """(B,) cost of refusing one request per second through the period."""
+    hours: Floats
+    """(T,) of each period."""
+    lanes: int
+    """Number of lanes: `KINDS` for every pool."""
+
+    @property
+    def number(self) -> int:
+        """How many blocks there are."""
+        return len(self.workload)
+
+    @property
+    def periods(self) -> int:
+        """How many periods there are."""
+        return len(self.hours)
+
+    def of(self, workloads: Ints) -> Blocks:
+        """Return the blocks of some workloads, with all their periods."""
+        place = np.full(len(self.least), -1, dtype=np.int64)
+        place[workloads] = np.arange(len(workloads))
+        rows = np.flatnonzero(place[self.workload] >= 0)
+        chosen = {name: getattr(self, name)[workloads] for name in OF_WORKLOADS}
+        return replace(self._rows(rows), workload=place[self.workload[rows]], **chosen)
+
+    def at(self, period: int) -> Blocks:
+        """Return the blocks of one period."""
+        kept = self._rows(np.flatnonzero(self.period == period))
+        none = np.zeros(kept.number, dtype=np.int64)
+        return replace(kept, period=none, hours=self.hours[[period]])
+
+    def _rows(self, rows: Ints) -> Blocks:
+        return replace(self, **{name: getattr(self, name)[rows] for name in OF_BLOCKS})
+
+
+OF_WORKLOADS = ("choice", "gpus", "rate", "lane", "dollars", "most", "least", "survives", "mixes")
+OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
+
+
+def blocks(figures: Figures) -> Blocks:
+    """Take a fleet apart (G1).
+
+    Parameters
+    ----------
+    figures : Figures
+        Of a fleet that `unsupported` has no objection to.
+    """
+    wanted, horizon = figures.wanted, figures.horizon
+    workloads, periods = wanted.demand.shape
+    choice = _padded(figures.choices.workload, workloads)
+    hours = horizon.hours
+    demand = wanted.demand.ravel()
+    return Blocks(
+        workload=np.repeat(np.arange(workloads), periods),
+        period=np.tile(np.arange(periods), workloads),
+        choice=choice,
+        demand=demand,
+        least=wanted.least,
+        survives=wanted.survives,
+        mixes=wanted.mixes,
+        shed_most=demand * np.repeat(wanted.shed_at_most, periods),
+        shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
+        hours=hours,
+        lanes=KINDS * len(figures.market.gpus),
+        **_described(figures, choice),
+    )
+
+
+def _padded(workload: Ints, workloads: int) -> Ints:
+    """Return the choices of each workload side by side."""
+    number = np.bincount(workload, minlength=workloads)
+    first = np.concatenate(([0], np.cumsum(number)[:-1]))
+    choice = np.full((workloads, max(int(number.max(initial=0)), 1)), -1, dtype=np.int64)
+    choice[workload, np.arange(len(workload)) - first[workload]] = np.arange(len(workload))
+    return choice
+
+
+def _described(figures: Figures, choice: Ints) -> dict[str, Any]:
+    """Return what choices take and serve, in the shape of `choice`."""
+    choices, market = figures.choices, figures.market
+    own = np.isfinite(choices.dollars_per_hour)
+    kind = np.where(own, OWN, np.where(choices.spot, SPOT, STEADY))
+    fitting = np.floor(np.minimum(market.gpus[choices.pool], UNLIMITED) / choices.gpus)
+    there = choice >= 0
+
+    def padded(values: Floats | Ints, otherwise: float) -> Floats:
+        full = np.full(choice.shape, otherwise)
+        full[there] = values[choice[there]]
+        return full
+
+    return {
+        "gpus": padded(choices.gpus, 0.0),
+        "rate": padded(choices.rates[:, 0], 1.0),
+        "lane": padded(KINDS * choices.pool + kind, 0).astype(np.int64),
+        "dollars": padded(np.where(own, choices.dollars_per_hour, 0.0), np.inf),
+        "most": padded(fitting, 0.0),
+    }
+
+
+def unsupported(figures: Figures) -> str:
+    """Say what of a fleet this formulation cannot express; nothing where it can."""
+    if figures.choices.rates.shape[1] > 1:
+        return "request classes"
+    if np.any(figures.choices.role > 0):
+        return "prefill and decode workers"
+    if np.any(figures.choices.startup_dollars > 0) and (
+        len(figures.horizon) > 1 or figures.has_running
+    ):
+        return "start-up costs"
+    if figures.limits.rising > 0:
+        return "robustness"
+    return ""

@@ -1,0 +1,242 @@
+"""Whole patterns: the best of those whose reduced cost is small, and what that proves (G5).
+
+Let a relaxation prove the bound L. A fleet that uses any pattern of reduced cost above d costs more
+than L + d. So the best fleet of the patterns within d, which a mixed-integer program finds and
+bounds, is the best of all where it costs no more than L + d; and in any case nothing is cheaper
+than the lesser of L + d and the program's own bound.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from planner.fleets.figures import Bools, Floats, Ints
+from planner.formulations.decomposition.blocks import Blocks
+from planner.formulations.decomposition.covering import TooManyError
+from planner.formulations.decomposition.generating import Generated, Progress
+from planner.formulations.decomposition.market import Market
+from planner.formulations.decomposition.master import add_patterns, new_program
+from planner.formulations.decomposition.patterns import (
+    Patterns,
+    joined,
+    patterns_within,
+    priced,
+    worth,
+)
+
+FIRST_EXTRA = 500
+"""Patterns beyond one per block with which the search for whole ones begins."""
+GROWTH = 3.0
+"""How much wider each round looks."""
+MOST_PATTERNS = 400_000
+"""Patterns above which a round is not tried."""
+MOST_STATES = 4_000_000
+"""States above which looking for patterns gives up."""
+ENOUGH = 0.5
+"""Part of the allowed distance at which one round stops."""
+PROVED = 1e-9
+"""Relative distance of plan and bound that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Whole patterns, one per block, and what is proved about them."""
+
+    patterns: Patterns | None
+    """None where no feasible choice was found."""
+    objective: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When to stop."""
+
+    gap: float
+    """Relative distance of plan and bound."""
+    until: float
+    """`time.perf_counter()` at which time is out."""
+    dollars: float = 0.0
+    """Distance that counts as none."""
+    progress: Progress | None = None
+    """Told the stage, the objective and the bound."""
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.until - time.perf_counter()
+
+    def allowed(self, objective: float) -> float:
+        """Return the distance at which to stop."""
+        return max(max(self.gap, PROVED) * abs(objective), self.dollars)
+
+    def met(self, chosen: Chosen) -> bool:
+        """Tell whether a choice is good enough."""
+        if chosen.patterns is None:
+            return False
+        return chosen.objective - chosen.bound <= self.allowed(chosen.objective)
+
+
+def choose(
+    blocks: Blocks,
+    market: Market,
+    relaxed: Generated,
+    goal: Goal,
+    start: Chosen | None = None,
+) -> Chosen:
+    """Choose whole patterns, until the goal is met or patterns are too many (G5).
+
+    Parameters
+    ----------
+    blocks, market : Blocks, Market
+        The fleet taken apart.
+    relaxed : Generated
+        Its relaxation, solved.
+    goal : Goal
+        When to stop.
+    start : Chosen, optional
+        A choice that is known.
+    """
+    best = start or Chosen(None, math.inf, relaxed.bound)
+    width = _first_width(blocks, market, relaxed)
+    while goal.left > 0 and not goal.met(best):
+        needed = best.objective - relaxed.bound
+        if math.isfinite(needed) and needed <= width * GROWTH:
+            width = needed * (1 + 1e-9) + 1e-12 * abs(relaxed.bound)
+        try:
+            patterns = _within(blocks, market, relaxed, width)
+        except TooManyError:
+            return best if best.patterns is not None else _met(blocks, market, relaxed, goal)
+        found = solve_whole(blocks, market, patterns, best, goal)
+        if math.isinf(width) and found.patterns is None:
+            return found  # Its bound is infinite where it is proved that there is none.
+        best = _better(best, found, relaxed.bound, width)
+        if goal.progress is not None:
+            goal.progress("whole patterns", best.objective, best.bound)
+        if width >= needed and best.patterns is not None:
+            return best
+        nowhere_near = best.patterns is None and width > abs(relaxed.bound)
+        width = math.inf if nowhere_near else width * GROWTH
+    return best
+
+
+def _met(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
+    """Choose among the patterns met on the way, which proves nothing about others."""
+    nothing = Chosen(None, math.inf, relaxed.bound)
+    found = solve_whole(blocks, market, _useful(blocks, relaxed.patterns), nothing, goal)
+    return Chosen(found.patterns, found.objective, relaxed.bound)
+
+
+def _first_width(blocks: Blocks, market: Market, relaxed: Generated) -> float:
+    """Return the reduced cost below which there are a few more patterns than blocks."""
+    price = priced(blocks, relaxed.duals.prices(market), worth(blocks, relaxed.patterns))
+    reduced = np.sort(price - relaxed.block_prices[relaxed.patterns.block])
+    place = min(blocks.number + FIRST_EXTRA, len(reduced) - 1)
+    scale = abs(relaxed.bound)
+    return min(max(float(reduced[place]), 1e-7 * scale), 1e-4 * scale)
+
+
+def _within(blocks: Blocks, market: Market, relaxed: Generated, width: float) -> Patterns:
+    """Return the patterns of small reduced cost, each use of accelerators once."""
+    prices = relaxed.duals.prices(market)
+    limit = relaxed.block_prices + width + 1e-9 * np.abs(relaxed.block_prices)
+    return _useful(blocks, patterns_within(blocks, prices, limit, MOST_STATES))
+
+
+def _useful(blocks: Blocks, patterns: Patterns) -> Patterns:
+    """Keep of patterns that occupy and cost the same only the first."""
+    taken = worth(blocks, patterns)
+    # What a pattern occupies, as one number. Weights that no small whole numbers combine to the
+    # same sum make two patterns agree in it only where they occupy the same.
+    weight = np.sqrt(np.arange(2, blocks.lanes * blocks.periods + 2) * np.pi)
+    occupied = np.bincount(
+        taken.pattern, weights=taken.gpus * weight[taken.lane], minlength=len(patterns)
+    )
+    keys = (taken.penalty, taken.dollars, occupied, patterns.block)
+    order = np.lexsort(keys)
+    same = np.ones(len(order), dtype=bool)
+    same[:1] = False
+    for values in keys:
+        same[1:] &= values[order][1:] == values[order][:-1]
+    kept = patterns.take(order[~same])
+    if len(kept) > MOST_PATTERNS:
+        raise TooManyError(f"{len(kept):,} patterns")
+    return kept
+
+
+def solve_whole(
+    blocks: Blocks, market: Market, patterns: Patterns, best: Chosen, goal: Goal
+) -> Chosen:
+    """Choose among some patterns, to which those of a known choice are added.
+
+    Returns
+    -------
+    Chosen
+        With a bound that holds for these patterns alone.
+    """
+    import highspy
+
+    known = 0
+    if best.patterns is not None:
+        known = len(best.patterns)
+        patterns = joined([best.patterns, patterns])
+    highs, first = new_program(blocks.number, market, most=1.0)
+    add_patterns(highs, blocks, market, patterns, upper=1.0)
+    whole = _whole(market, first, len(patterns))
+    kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
+    highs.changeColsIntegrality(len(whole), whole, kinds)
+    highs.setOptionValue("time_limit", max(goal.left, 0.1))
+    highs.setOptionValue("mip_rel_gap", ENOUGH * goal.gap)
+    highs.setOptionValue("mip_abs_gap", 0.9 * goal.dollars)
+    if known:
+        places = np.arange(first, first + len(patterns), dtype=np.int32)
+        highs.setSolution(len(places), places, (places < first + known).astype(np.float64))
+    highs.run()
+    return _read(highs, patterns, first)
+
+
+def _whole(market: Market, first: int, patterns: int) -> Ints:
+    """Return the columns that are whole numbers; single accelerators come out whole anyway."""
+    nodes = market.whole & (_granule(market) > 1)
+    found = np.concatenate((np.flatnonzero(nodes), first + np.arange(patterns)))
+    return found.astype(np.int32)
+
+
+def _granule(market: Market) -> Floats:
+    """Return the accelerators of one unit of each variable."""
+    granule = np.ones(len(market.cost))
+    np.maximum.at(granule, market.column, np.where(_ways(market), -market.coefficient, 1.0))
+    return granule
+
+
+def _ways(market: Market) -> Bools:
+    """Return which coefficients say how many accelerators a purchase brings."""
+    return np.asarray(market.whole[market.column] & (market.coefficient < 0))
+
+
+def _read(highs: Any, patterns: Patterns, first: int) -> Chosen:
+    """Return the best choice found, with a bound for the patterns there were."""
+    import highspy
+
+    info = highs.getInfo()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        return Chosen(None, math.inf, math.inf)
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return Chosen(None, math.inf, float(info.mip_dual_bound))
+    values = np.array(highs.getSolution().col_value)[first:]
+    rows: Ints = np.flatnonzero(values > 0.5)
+    value = float(info.objective_function_value)
+    return Chosen(patterns.take(rows), value, min(float(info.mip_dual_bound), value))
+
+
+def _better(before: Chosen, found: Chosen, relaxed: float, width: float) -> Chosen:
+    """Return the cheaper choice, with the bound that holds for all patterns."""
+    beyond = min(found.bound, relaxed + width)
+    bound = max(before.bound, relaxed, beyond if math.isfinite(beyond) else relaxed)
+    cheaper = found if found.objective < before.objective else before
+    return Chosen(cheaper.patterns, cheaper.objective, min(bound, cheaper.objective))

@@ -1,0 +1,224 @@
+"""The master: which patterns to combine, as a linear program that grows, and its dual bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from planner.fleets.figures import Floats, Ints
+from planner.formulations.decomposition.blocks import Blocks
+from planner.formulations.decomposition.market import Market
+from planner.formulations.decomposition.patterns import Patterns, Prices, Worth, joined, worth
+
+SETTINGS: tuple[tuple[str, Any], ...] = (
+    ("output_flag", False),
+    ("threads", 1),
+    ("random_seed", 0),
+    # Looking for dominated columns among very many patterns takes longer than solving, and so does
+    # looking for symmetries among them.
+    ("presolve", "off"),
+    ("mip_detect_symmetry", False),
+    ("mip_abs_gap", 0.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Duals:
+    """Values of one more unit of what the rows of the master limit."""
+
+    block: Floats
+    """(B,) dollars that one more cover of each block costs."""
+    market: Floats
+    """(R,) of the rows of the market; none is positive."""
+
+    def prices(self, market: Market) -> Prices:
+        """Return what patterns cost at these values."""
+        budget = 1.0 - self.market[market.budget] if market.budget >= 0 else 1.0
+        return Prices(-self.market[: market.lanes], float(budget))
+
+    def towards(self, other: Duals, part: float) -> Duals:
+        """Return the values so far along the way to others."""
+        return Duals(
+            (1 - part) * self.block + part * other.block,
+            (1 - part) * self.market + part * other.market,
+        )
+
+
+class Master:
+    """The restricted master in HiGHS: market variables, overuse of lanes, and patterns (G2).
+
+    Rows: one per block (covered once), then those of the market. Overuse of a lane or the budget
+    costs so much that it is left only where nothing else helps.
+    """
+
+    def __init__(self, blocks: Blocks, market: Market, overuse_dollars: Floats) -> None:
+        self.blocks, self.market = blocks, market
+        self.overuse_dollars = overuse_dollars
+        self._parts: list[Patterns] = []
+        self._highs = _highs()
+        variables = _lay_out(self._highs, blocks.number, market, np.inf)
+        rows = overused_rows(market)
+        column = np.arange(len(rows))
+        entries = (column, blocks.number + rows, np.full(len(rows), -1.0))
+        _add(self._highs, overuse_dollars, np.full(len(rows), np.inf), entries)
+        self._overuse = slice(variables, variables + len(rows))
+
+    def add(self, patterns: Patterns) -> None:
+        """Let the master choose among more patterns."""
+        if len(patterns):
+            add_patterns(self._highs, self.blocks, self.market, patterns, upper=np.inf)
+            self._parts.append(patterns)
+
+    def price_overuse(self, dollars: Floats) -> None:
+        """Let overuse cost something else."""
+        columns = np.arange(self._overuse.start, self._overuse.stop, dtype=np.int32)
+        self._highs.changeColsCost(len(columns), columns, dollars)
+        self.overuse_dollars = dollars
+
+    @property
+    def patterns(self) -> Patterns:
+        """All patterns, in the order they came."""
+        return joined(self._parts)
+
+    def optimise(self, seconds: float) -> tuple[float, Duals] | None:
+        """Solve it; None where time ran out.
+
+        Returns
+        -------
+        tuple
+            Dollars, and what rows are worth.
+        """
+        import highspy
+
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(seconds, 0.01))
+        self._highs.run()
+        if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        dual = np.array(self._highs.getSolution().row_dual)
+        number = self.blocks.number
+        found = Duals(np.maximum(dual[:number], 0.0), np.minimum(dual[number:], 0.0))
+        return float(self._highs.getInfo().objective_function_value), found
+
+    def weights(self) -> Floats:
+        """Return how much of every pattern the last solution takes."""
+        return self._values()[self._overuse.stop :]
+
+    def bought(self) -> Floats:
+        """Return the values of the market's variables."""
+        return self._values()[: self._overuse.start]
+
+    def overuse(self) -> Floats:
+        """Return what is missing of every row of `overused_rows`."""
+        return self._values()[self._overuse]
+
+    def _values(self) -> Floats:
+        return np.array(self._highs.getSolution().col_value)
+
+
+def overused_rows(market: Market) -> Ints:
+    """Return the rows to which patterns contribute: lanes, and the budget where there is one."""
+    budget = [market.budget] if market.budget >= 0 else []
+    return np.concatenate((np.arange(market.lanes), np.array(budget, dtype=np.int64)))
+
+
+def lagrangian(market: Market, duals: Duals, block_prices: float) -> float:
+    """Return the lower bound that prices prove (G4).
+
+    Every feasible fleet costs at least the cheapest pattern of each block, what rows limit at
+    their price, and the least that variables add at their reduced cost; for any prices.
+
+    Parameters
+    ----------
+    market : Market
+        What blocks share.
+    duals : Duals
+        Prices of its rows, not positive.
+    block_prices : float
+        Sum over blocks of the price of a cheapest pattern.
+    """
+    reduced = market.cost - np.bincount(
+        market.column,
+        weights=market.coefficient * duals.market[market.row],
+        minlength=len(market.cost),
+    )
+    # Reduced costs of zero come out as rounding errors, which large bounds would blow up.
+    scale = np.abs(market.cost) + np.abs(duals.market).max(initial=0.0)
+    reduced[np.abs(reduced) <= 1e-11 * scale] = 0.0
+    variables = float(np.minimum(reduced, 0.0) @ market.most)
+    return block_prices + float(duals.market @ market.upper) + variables
+
+
+def _highs() -> Any:
+    import highspy
+
+    highs = highspy.Highs()
+    for name, value in SETTINGS:
+        highs.setOptionValue(name, value)
+    return highs
+
+
+def new_program(blocks: int, market: Market, most: float) -> tuple[Any, int]:
+    """Return HiGHS with the rows of a master and the variables of its market, and their number.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks.
+    market : Market
+        What they share.
+    most : float
+        How often a block may be covered.
+    """
+    highs = _highs()
+    return highs, _lay_out(highs, blocks, market, most)
+
+
+def _lay_out(highs: Any, blocks: int, market: Market, most: float) -> int:
+    """Add the rows and the variables of the market; return the number of variables."""
+    rows = blocks + len(market.upper)
+    lower = np.concatenate((np.ones(blocks), np.full(len(market.upper), -np.inf)))
+    upper = np.concatenate((np.full(blocks, most), market.upper))
+    none = np.zeros(0)
+    empty = np.zeros(0, dtype=np.int32)
+    highs.addRows(rows, lower, upper, 0, np.zeros(rows, dtype=np.int32), empty, none)
+    entries = (market.column, blocks + market.row, market.coefficient)
+    _add(highs, market.cost, market.most, entries)
+    return len(market.cost)
+
+
+def add_patterns(
+    highs: Any, blocks: Blocks, market: Market, patterns: Patterns, upper: float
+) -> None:
+    """Add patterns as columns."""
+    taken: Worth = worth(blocks, patterns)
+    column = np.arange(len(patterns))
+    columns, rows, values = [column, taken.pattern], [patterns.block], [np.ones(len(patterns))]
+    rows.append(blocks.number + taken.lane)
+    values.append(taken.gpus)
+    if market.budget >= 0:
+        paying = np.flatnonzero(taken.dollars)
+        columns.append(paying)
+        rows.append(np.full(len(paying), blocks.number + market.budget))
+        values.append(taken.dollars[paying])
+    entries = (np.concatenate(columns), np.concatenate(rows), np.concatenate(values))
+    _add(highs, taken.dollars + taken.penalty, np.full(len(patterns), upper), entries)
+
+
+def _add(highs: Any, cost: Floats, upper: Floats, entries: tuple[Ints, Ints, Floats]) -> None:
+    """Add columns given as triples of column, row and value."""
+    column, row, value = entries
+    order = np.lexsort((row, column))
+    number = np.bincount(column, minlength=len(cost))
+    start = np.concatenate(([0], np.cumsum(number)[:-1])).astype(np.int32)
+    highs.addCols(
+        len(cost),
+        np.asarray(cost, dtype=np.float64),
+        np.zeros(len(cost)),
+        np.asarray(upper, dtype=np.float64),
+        len(column),
+        start,
+        row[order].astype(np.int32),
+        np.asarray(value[order], dtype=np.float64),
+    )

@@ -1,0 +1,108 @@
+"""What a solved formulation of a fleet decided, and what that costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from planner.fleets.figures import Decisions, Figures, Floats, Ints
+from planner.formulations.fleets import sizing
+
+
+def decisions(figures: Figures, m: pyo.ConcreteModel) -> Decisions:
+    """Read the decisions from a model whose variables hold a plan.
+
+    What is bought by the period is recomputed from the replicas, since a solver may leave more
+    than needed where it is free or time ran out; with rises to be ready for it stays as it is.
+    """
+    market = figures.market
+    granule = market.granule.astype(float)
+    replicas = np.rint(_values(m.replicas)).astype(np.int64).reshape(-1, len(figures.horizon))
+    reserved = np.asarray([_value(m.reserved, pool) for pool in m.POOLS]) * granule
+    on_demand, spot = (
+        np.asarray([[_value(way, (pool, t)) for t in m.PERIODS] for pool in m.POOLS])
+        * granule[:, None]
+        for way in (m.on_demand, m.spot)
+    )
+    if not figures.limits.rising:
+        use = occupied(figures, replicas)
+        on_demand = np.minimum(on_demand, _whole(use[0] - reserved[:, None], granule))
+        spot = np.minimum(spot, _whole(use[1], granule))
+    return Decisions(replicas, _shed(figures, m), _served(figures, m), reserved, on_demand, spot)
+
+
+def occupied(figures: Figures, replicas: Ints) -> tuple[Floats, Floats]:
+    """(P, T) accelerators to be paid for in the steady lane, and in the spot lane."""
+    choices = figures.choices
+    paying = np.where(sizing.has_own_price(figures), 0, choices.gpus)[:, None] * replicas
+    lanes = np.zeros((2, len(figures.market.gpus), replicas.shape[1]))
+    np.add.at(lanes, (choices.spot.astype(np.int64), choices.pool), paying)
+    return lanes[0], lanes[1]
+
+
+def objective(figures: Figures, decided: Decisions) -> float:
+    """Dollars over the horizon, with what refused requests cost."""
+    hours, wanted = figures.horizon.hours, figures.wanted
+    return dollars(figures, decided) + float(wanted.shed_dollars @ decided.shed @ hours) * 3600.0
+
+
+def dollars(figures: Figures, decided: Decisions) -> float:
+    """Dollars paid over the horizon."""
+    hours, market, choices = figures.horizon.hours, figures.market, figures.choices
+    own = np.nan_to_num(choices.dollars_per_hour)
+    bought = (
+        np.nan_to_num(market.reserved_dollars) @ decided.reserved * hours.sum()
+        + np.nan_to_num(market.on_demand_dollars) @ (decided.on_demand @ hours)
+        + np.nan_to_num(market.spot_dollars) @ (decided.spot @ hours)
+    )
+    starting = choices.startup_dollars @ (
+        started(figures, decided.replicas) @ figures.horizon.weight
+    )
+    return float(bought + own @ (decided.replicas @ hours) + starting)
+
+
+def started(figures: Figures, replicas: Ints) -> Ints:
+    """(C, T) replicas that start in each period."""
+    first = figures.horizon.before < 0
+    before = replicas[:, figures.horizon.before]
+    before[:, first] = replicas[:, first]
+    if figures.has_running:
+        before[:, first] = figures.choices.running[:, None]
+    return np.asarray(np.maximum(replicas - before, 0), dtype=np.int64)
+
+
+def _whole(gpus: Floats, granule: Floats) -> Floats:
+    """Accelerators in whole granules, pools first."""
+    return np.ceil(np.maximum(gpus, 0.0) / granule[:, None]) * granule[:, None]
+
+
+def _value(variable: Any, at: Any) -> float:
+    """A whole amount; none where it is not on offer."""
+    return float(round(pyo.value(variable[at]))) if at in variable else 0.0
+
+
+def _values(variable: Any) -> list[float]:
+    return [float(pyo.value(data)) for data in variable.values()]
+
+
+def _shed(figures: Figures, m: pyo.ConcreteModel) -> Floats:
+    """(W, T) requests per second refused."""
+    wanted = figures.wanted
+    shed = np.zeros_like(wanted.demand)
+    shed[wanted.demand > 0] = np.maximum(_values(m.shed), 0.0)
+    return shed
+
+
+def _served(figures: Figures, m: pyo.ConcreteModel) -> Floats | None:
+    """(C, K, T) requests per second; 0 where the requests of a workload are alike."""
+    if sizing.alike(figures).all():
+        return None
+    classes = {name: k for k, name in enumerate(m.CLASSES)}
+    choices = {name: c for c, name in enumerate(m.CHOICES)}
+    periods = {name: t for t, name in enumerate(m.PERIODS)}
+    served = np.zeros((*figures.choices.rates.shape, len(figures.horizon)))
+    for (choice, name, period), variable in m.served.items():
+        served[choices[choice], classes[name], periods[period]] = max(variable.value, 0.0)
+    return served

@@ -1,0 +1,256 @@
+"""Formulation G against F and brute force, and each of its parts against plain Python."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fleets_by_hand import cheapest as cheapest_by_hand
+from random_fleets import FEATURES, random_figures
+
+from planner.fleets.figures import Figures
+from planner.formulations import fleet
+from planner.formulations.decomposition import deciding
+from planner.formulations.decomposition.blocks import blocks, unsupported
+from planner.formulations.decomposition.covering import Task, TooManyError, cheapest, within
+from planner.formulations.decomposition.generating import generate
+from planner.formulations.decomposition.integral import Chosen, Goal, choose
+from planner.formulations.decomposition.market import market, spans_periods
+from planner.formulations.decomposition.periods import choose_by_period
+
+KNOWN = frozenset(FEATURES) - {"classes", "roles", "starts", "robust"}
+SEEDS = range(200)
+
+
+def _figures(seed: int) -> Figures:
+    return random_figures(seed, features=KNOWN)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_formulations_and_brute_force_agree(seed: int) -> None:
+    figures = _figures(seed)
+    by_hand = cheapest_by_hand(figures)
+    plain = fleet.solve(figures)
+    verdict, _ = deciding.solve(figures, relative_gap=0.0, time_limit_seconds=60)
+    assert verdict.status == plain.status == ("infeasible" if by_hand is None else "optimal")
+    if by_hand is not None:
+        assert verdict.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
+        assert plain.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
+        assert verdict.bound <= by_hand * (1 + 1e-9) + 1e-9
+
+
+def test_the_random_fleets_have_every_feature_and_both_answers() -> None:
+    fleets = [_figures(seed) for seed in SEEDS]
+    assert not any(unsupported(figures) for figures in fleets)
+    answers = [cheapest_by_hand(figures) is None for figures in fleets]
+    assert 20 < sum(answers) < 180
+    assert any(figures.wanted.survives.any() for figures in fleets)
+    assert any((~figures.wanted.mixes).any() for figures in fleets)
+    assert any((figures.wanted.least > 1).any() for figures in fleets)
+    assert any((figures.market.granule > 1).any() for figures in fleets)
+    assert any(math.isfinite(figures.limits.dollars) for figures in fleets)
+
+
+@pytest.mark.parametrize("feature", ["classes", "roles", "starts", "robust"])
+def test_what_it_does_not_know_it_refuses(feature: str) -> None:
+    found = [random_figures(seed, features=frozenset({feature})) for seed in range(20)]
+    refused = [figures for figures in found if unsupported(figures)]
+    assert refused
+    with pytest.raises(ValueError, match="the decomposition knows no"):
+        deciding.solve(refused[0])
+
+
+def _task(chance: random.Random) -> Task:
+    items = chance.randint(1, 3)
+    demand = chance.uniform(0.0, 6.0)
+    price = [chance.choice([0.0, chance.uniform(0.1, 5)]) for _ in range(items)]
+    return Task(
+        np.array([price]),
+        np.array([[chance.uniform(0.2, 3.0) for _ in range(items)]]),
+        np.array([[float(chance.randint(0, 7)) for _ in range(items)]]),
+        np.array([demand]),
+        np.array([float(chance.randint(0, 4))]),
+        np.array([demand * chance.choice([0.0, 0.1, 1.0])]),
+        np.array([chance.uniform(0.1, 4.0)]),
+    )
+
+
+def _all_covers(task: Task) -> dict[tuple[int, ...], float]:
+    found = {}
+    for counts in itertools.product(*(range(int(most) + 1) for most in task.most[0])):
+        covered = sum(n * rate for n, rate in zip(counts, task.rate[0], strict=True))
+        rest = max(task.demand[0] - covered, 0.0)
+        if sum(counts) >= task.least[0] and rest <= task.shed_most[0] + 1e-9:
+            price = sum(n * price for n, price in zip(counts, task.price[0], strict=True))
+            found[counts] = price + rest * task.shed_price[0]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_pricing_is_exact(seed: int) -> None:
+    task = _task(random.Random(seed))
+    covers = _all_covers(task)
+    found, bound = cheapest(task)
+    if not covers:
+        assert not len(found.price)
+        assert np.isinf(bound[0])
+        return
+    best = min(covers.values())
+    assert found.price[0] == pytest.approx(best, abs=1e-8)
+    assert bound[0] == pytest.approx(best, abs=1e-8)
+    assert covers[tuple(found.counts[0].tolist())] == pytest.approx(best, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_every_useful_cover_within_a_limit_is_found(seed: int) -> None:
+    task = _task(random.Random(seed))
+    covers = _all_covers(task)
+    limit = 1.3 * min(covers.values(), default=1.0) + 0.1
+    found = within(task, np.array([limit]), 10**6)
+    kept = {tuple(counts) for counts in found.counts.tolist()}
+    for counts, price in zip(found.counts.tolist(), found.price, strict=True):
+        assert covers[tuple(counts)] == pytest.approx(price, abs=1e-8)
+    for counts, price in covers.items():
+        smaller = (all(a <= b for a, b in zip(one, counts, strict=True)) for one in kept)
+        assert price > limit - 1e-8 or any(smaller)
+
+
+def test_too_many_covers_are_refused() -> None:
+    ones = np.ones((1, 12))
+    task = Task(ones, ones, 50 * ones, *(np.array([x]) for x in (40.0, 0.0, 0.0, 0.0)))
+    with pytest.raises(TooManyError):
+        within(task, np.array([60.0]), 10_000)
+    found, bound = cheapest(task)
+    assert found.price[0] == bound[0] == 40.0
+
+
+def _large(seed: int, workloads: int, periods: int) -> Figures:
+    """Return a scarce fleet of one lane a pool, larger than brute force can do."""
+    chance = np.random.default_rng(seed)
+    base = random_figures(3, features=frozenset())
+    pools, per = 3, 6
+    number = workloads * per
+    pool = np.tile(np.repeat(np.arange(pools), per // pools), workloads)
+    gpus = np.tile(np.array([1, 4, 1, 4, 1, 4]), workloads)
+    rates = gpus ** chance.uniform(0.8, 1.0, number) * chance.uniform(0.7, 1.3, number)
+    demand = chance.uniform(2.0, 12.0, (workloads, 1)) * chance.uniform(
+        0.4, 1.0, (workloads, periods)
+    )
+    supply = np.ceil(np.array([0.3, 0.3, 3.0]) * demand.sum(axis=0).max())
+    price = np.array([2.0, 3.0, 4.5])
+    limits = np.full(pools, np.inf)
+    nothing = np.zeros(number, dtype=np.int64)
+    return replace(
+        base,
+        horizon=replace(
+            base.horizon,
+            names=tuple(map(str, range(periods))),
+            hours=np.ones(periods),
+            weight=np.ones(periods),
+            before=np.arange(periods) - 1,
+        ),
+        market=replace(
+            base.market,
+            gpus=supply,
+            granule=np.ones(pools, dtype=np.int64),
+            on_demand_dollars=price,
+            reserved_dollars=0.6 * price if periods > 1 else np.full(pools, np.nan),
+            spot_dollars=np.full(pools, np.nan),
+            on_demand_gpus=limits,
+            reserved_gpus=limits,
+            spot_gpus=limits,
+            watts=np.zeros(pools),
+            watts_at_most=limits,
+            kilograms_per_hour=np.zeros(pools),
+        ),
+        choices=replace(
+            base.choices,
+            workload=np.repeat(np.arange(workloads), per),
+            pool=pool,
+            spot=np.zeros(number, dtype=bool),
+            offer=np.arange(number),
+            gpus=gpus,
+            rates=rates[:, None],
+            role=nothing,
+            dollars_per_hour=np.full(number, np.nan),
+            startup_dollars=np.zeros(number),
+            running=nothing,
+        ),
+        wanted=replace(
+            base.wanted,
+            demand=demand,
+            shares=np.ones((workloads, 1)),
+            least=np.zeros(workloads, dtype=np.int64),
+            survives=np.zeros(workloads, dtype=bool),
+            mixes=np.ones(workloads, dtype=bool),
+            shed_at_most=np.zeros(workloads),
+            shed_dollars=np.zeros(workloads),
+        ),
+        limits=replace(base.limits, dollars=math.inf, watts=math.inf, kilograms=math.inf, rising=0),
+        has_running=False,
+    )
+
+
+def test_bounds_and_plans_of_scarce_fleets_enclose_the_optimum() -> None:
+    scarce = 0
+    for seed in range(4):
+        figures = _large(seed, 12, 1)
+        plain = fleet.solve(figures, time_limit_seconds=60)
+        verdict, shadow = deciding.solve(figures, relative_gap=1e-3, time_limit_seconds=20)
+        assert plain.status == "optimal"
+        assert verdict.bound <= plain.objective * (1 + 1e-9)
+        assert plain.objective * (1 - 1e-9) <= verdict.objective <= plain.objective * 1.002
+        assert shadow is not None
+        scarce += int((shadow.gpu > 0).any())
+    assert scarce >= 2
+
+
+def test_a_shadow_price_is_what_the_relaxation_saves() -> None:
+    figures = _large(1, 30, 1)
+    parts, shared = blocks(figures), market(figures)
+    before = generate(parts, shared, gap=0.0, seconds=60)
+    _, shadow = deciding.solve(figures, relative_gap=1e-3)
+    assert shadow is not None
+    pool = int(shadow.gpu[:, 0].argmax())
+    assert shadow.gpu[pool, 0] > 0
+    more = figures.market.gpus + 0.01 * (np.arange(3) == pool)
+    wider = replace(figures, market=replace(figures.market, gpus=more))
+    after = generate(parts, market(wider), gap=0.0, seconds=60)
+    exact = generate(parts, shared, gap=0.0, seconds=60).duals.market[shared.supply[pool, 0]]
+    assert before.objective - after.objective == pytest.approx(-0.01 * exact, rel=1e-3)
+    assert shadow.gpu[pool, 0] == pytest.approx(-exact, rel=0.5)
+
+
+def test_bounds_hold_and_plans_come_close_over_a_day() -> None:
+    figures = _large(2, 25, 6)
+    parts, shared = blocks(figures), market(figures)
+    assert not spans_periods(shared)
+    relaxed = generate(parts, shared, gap=0.0, seconds=60)
+    assert relaxed.finished
+    assert relaxed.bound <= relaxed.objective
+    goal = Goal(5e-2, until=time.perf_counter() + 5)
+    chosen = choose_by_period(parts, shared, relaxed, goal)
+    assert chosen.patterns is not None
+    assert relaxed.bound <= chosen.objective <= relaxed.objective * 1.1
+    verdict, _ = deciding.solve(figures, relative_gap=1e-1, time_limit_seconds=30)
+    assert verdict.status == "optimal"
+    assert relaxed.bound * (1 - 2e-2) <= verdict.bound <= verdict.objective
+
+
+def test_a_known_choice_is_never_made_worse() -> None:
+    figures = _large(5, 20, 1)
+    parts, shared = blocks(figures), market(figures)
+    relaxed = generate(parts, shared, gap=0.0, seconds=60)
+    until = time.perf_counter() + 30
+    rough = choose(parts, shared, relaxed, Goal(5e-2, until))
+    best = choose(parts, shared, relaxed, Goal(1e-3, until), rough)
+    assert rough.bound <= best.bound <= best.objective <= rough.objective
+    assert best.objective - best.bound <= 1e-3 * best.objective
+    assert choose(parts, shared, relaxed, Goal(0.0, until=0.0), rough) == Chosen(
+        rough.patterns, rough.objective, rough.bound
+    )

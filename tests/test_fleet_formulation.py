@@ -1,0 +1,200 @@
+"""Formulation F of fleets: HiGHS, SCIP and brute force agree on small random ones."""
+
+import csv
+import math
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import crafted_fleets
+import fleets_by_hand
+import numpy as np
+import pytest
+from crafted_fleets import CRAFTED, offered, pools, row, wanted
+from random_fleets import FEATURES, random_figures
+
+from planner.formulations import fleet
+from planner.formulations.fleets import deciding
+
+SEEDS = range(200)
+SCIP_SEEDS = range(30)
+DATA = os.environ.get("PLANNER_DATA")
+
+by_hand = cache(lambda seed: fleets_by_hand.cheapest(random_figures(seed)))
+
+
+def assert_same(verdict, expected: float | None) -> None:
+    if expected is None:
+        assert (verdict.status, verdict.decisions) == ("infeasible", None)
+        assert math.isnan(verdict.objective)
+        return
+    assert verdict.status == "optimal"
+    assert verdict.objective == pytest.approx(expected, rel=1e-7)
+    assert verdict.bound == pytest.approx(expected, rel=1e-7)
+    assert verdict.bound <= verdict.objective
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_formulation_and_brute_force_agree(seed: int) -> None:
+    assert_same(fleet.solve(random_figures(seed)), by_hand(seed))
+
+
+@pytest.mark.parametrize("seed", SCIP_SEEDS)
+def test_scip_agrees(seed: int) -> None:
+    pytest.importorskip("pyscipopt", reason="the extra `scip` is not installed")
+    verdict = fleet.solve(random_figures(seed), solver="scip")
+    assert verdict.solver.startswith("scip")
+    assert_same(verdict, by_hand(seed))
+
+
+@pytest.mark.parametrize("feature", sorted(FEATURES))
+def test_each_feature_alone_agrees_with_brute_force(feature: str) -> None:
+    for seed in range(8):
+        figures = random_figures(seed, features=frozenset({feature}))
+        assert_same(fleet.solve(figures), fleets_by_hand.cheapest(figures))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_decisions_keep_what_was_promised(seed: int) -> None:
+    figures = random_figures(seed)
+    decided = fleet.solve(figures).decisions
+    if decided is None:
+        assert by_hand(seed) is None
+        return
+    market, demand = figures.market, figures.wanted.demand
+    for w, t in np.ndindex(demand.shape):
+        rows = np.flatnonzero(figures.choices.workload == w)
+        served = fleets_by_hand.serves(figures, w, rows, decided.replicas[rows, t])
+        assert served + decided.shed[w, t] >= demand[w, t] * (1 - 2e-9)
+        assert decided.replicas[rows, t].sum() >= figures.wanted.least[w]
+    bought = decided.reserved[:, None] + decided.on_demand + decided.spot
+    own = np.isfinite(figures.choices.dollars_per_hour)
+    owned = np.zeros_like(bought)
+    np.add.at(owned, figures.choices.pool, (figures.choices.gpus * own)[:, None] * decided.replicas)
+    assert (bought + owned <= market.gpus[:, None]).all()
+    assert not (bought % market.granule[:, None]).any()
+    for way in ("reserved", "on_demand", "spot"):
+        amount = getattr(decided, way).reshape(len(market.gpus), -1).max(axis=1)
+        offered_most = np.nan_to_num(getattr(market, f"{way}_dollars") * 0 + 1)
+        assert (amount <= np.where(offered_most > 0, getattr(market, f"{way}_gpus"), 0)).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_each_deployment_serves_adds_up(seed: int) -> None:
+    figures = random_figures(seed, features=frozenset({"classes", "shed"}))
+    decided = fleet.solve(figures).decisions
+    if decided is None or decided.served is None:
+        assert decided is None or (figures.wanted.shares > 0).sum(axis=1).max() == 1
+        return
+    rates = figures.choices.rates[:, :, None]
+    load = np.divide(decided.served, rates, out=np.zeros_like(decided.served), where=rates > 0)
+    assert (load.sum(axis=1) <= decided.replicas + 2e-9).all()
+    for w, shares in enumerate(figures.wanted.shares):
+        if (shares > 0).sum() > 1:
+            served = decided.served[figures.choices.workload == w].sum(axis=0)
+            asked = shares[:, None] * (figures.wanted.demand[w] - decided.shed[w])
+            assert (served >= asked - 2e-9 * figures.wanted.demand[w]).all()
+
+
+def test_the_random_fleets_are_of_every_kind() -> None:
+    answers = [by_hand(seed) for seed in SEEDS]
+    fleets = [random_figures(seed) for seed in SEEDS]
+    assert 0.1 < sum(answer is None for answer in answers) / len(answers) < 0.5
+    assert len({answer for answer in answers if answer}) > 100
+    assert sum(len(figures.horizon) > 1 for figures in fleets) > 60
+    assert sum(len(figures.wanted.demand) > 1 for figures in fleets) > 60
+    assert sum(len(figures.choices) > 3 for figures in fleets) > 40
+
+
+def test_brute_force_on_a_fleet_worked_out_by_hand() -> None:
+    """7 requests/s: 2 x 5 on dear accelerators cost 12, 4 x 2 cost 4, 3 x 2 and 1 refused 3.5."""
+    figures = crafted_fleets.fleet(
+        offered(row(0, 0, 1, 2.0), row(0, 1, 2, 5.0)),
+        wanted({"demand": (7.0,), "shed_at_most": 0.2, "shed_dollars": 0.5 / 3600}),
+        pools(2),
+    )
+    assert fleets_by_hand.cheapest(figures) == pytest.approx(3.5)
+    dear = replace(figures.wanted, shed_dollars=np.array([1.1 / 3600]))
+    assert fleets_by_hand.cheapest(replace(figures, wanted=dear)) == pytest.approx(4.0)
+    strict = replace(figures.wanted, survives=np.array([True]), shed_at_most=np.zeros(1))
+    assert fleets_by_hand.cheapest(replace(figures, wanted=strict)) == pytest.approx(5.0)
+
+
+def test_mixture_of_classes_worked_out_by_hand() -> None:
+    """One serves (4, 0) or (0, 1), one (1, 0) or (0, 2): each to its own is (4, 2)."""
+    rates = np.array([[4.0, 1.0], [1.0, 2.0]])
+    assert fleets_by_hand.mixture(rates, np.array([2 / 3, 1 / 3])) == pytest.approx(6.0)
+    # Three quarters of the second's time for 1.5 of the second class, the rest for the first.
+    assert fleets_by_hand.mixture(rates, np.array([4.25, 1.5]) / 5.75) == pytest.approx(5.75)
+    assert fleets_by_hand.mixture(np.array([[4.0, 0.0]]), np.array([0.5, 0.5])) == 0.0
+
+
+def test_n_plus_1_of_request_classes_is_refused() -> None:
+    figures = CRAFTED["classes"]
+    asked = replace(figures.wanted, survives=np.array([True]))
+    with pytest.raises(ValueError, match="several request classes"):
+        fleet.build(replace(figures, wanted=asked))
+
+
+def test_no_time_is_no_solution_in_time() -> None:
+    verdict = fleet.solve(CRAFTED["purchases"], time_limit_seconds=0.0)
+    assert (verdict.status, verdict.decisions) == ("no_solution_in_time", None)
+
+
+def test_all_variables_are_bounded() -> None:
+    for figures in CRAFTED.values():
+        variables = fleet.build(figures).component_data_objects(fleet.pyo.Var)
+        assert all(None not in v.bounds and max(v.bounds) < math.inf for v in variables)
+
+
+def test_dollars_and_starts_of_decisions_are_those_of_the_model() -> None:
+    figures = CRAFTED["starts"]
+    decided = fleet.solve(figures).decisions
+    started = deciding.started(figures, decided.replicas)
+    # Two run already; 16 requests/s by day are 8 small replicas, 6 of which start.
+    assert decided.replicas.tolist() == [[2, 8], [0, 0]]
+    assert started.tolist() == [[0, 6], [0, 0]]
+    assert deciding.dollars(figures, decided) == pytest.approx(8 * 2 + 16 * 8 + 6 * 0.75)
+
+
+def inferno(path: Path, *, mixes: bool):
+    """Fifteen workloads over four pools, as another planner's table of columns states them."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda found: found["server"])
+    supply = {"L4": 1024.0, "A100": 768.0, "AIU2": 1024.0, "G2": 512.0}
+    accelerators, servers = list(supply), sorted({found["server"] for found in rows})
+    cents = {
+        found["type"]: float(found["cost_cents_per_h_per_replica"])
+        / float(found["units_per_replica"])
+        for found in rows
+    }
+    demand = {found["server"]: float(found["arrival_rate_rpm"]) for found in rows}
+    choices = offered(
+        *(
+            row(
+                servers.index(found["server"]),
+                accelerators.index(found["type"]),
+                int(found["units_per_replica"]),
+                float(found["max_rpm_per_replica"]),
+            )
+            for found in rows
+        )
+    )
+    market = pools(
+        4, gpus=tuple(supply.values()), on_demand_dollars=tuple(cents[a] for a in accelerators)
+    )
+    asked = wanted(*({"demand": (demand[server],), "mixes": mixes} for server in servers))
+    return crafted_fleets.fleet(choices, asked, market)
+
+
+@pytest.mark.parametrize(("mixes", "cents"), [(False, 22564.0), (True, 22343.5)])
+def test_another_planners_fleet_is_proved(mixes: bool, cents: float) -> None:
+    if not DATA:
+        pytest.skip("PLANNER_DATA is unset: other planners' fleets are no part of the project")
+    figures = inferno(Path(DATA) / "fleet" / "inferno_small_columns.csv", mixes=mixes)
+    assert (len(figures.wanted.demand), len(figures.choices)) == (15, 55)
+    verdict = fleet.solve(figures, time_limit_seconds=60.0)
+    assert verdict.status == "optimal"
+    assert verdict.objective == pytest.approx(cents, abs=1e-6)
+    assert verdict.bound == pytest.approx(cents, rel=1e-9)
