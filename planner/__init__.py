@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from planner.errors import PlannerError
     from planner.estimating import estimate
     from planner.explanation.explaining import Explanation, explain
+    from planner.fleets.checking import check_fleet_plan
+    from planner.fleets.fleet import Fleet
+    from planner.fleets.plan import FleetPlan
+    from planner.fleets.reading import read_fleet
+    from planner.fleets.solving import solve_fleet
+    from planner.fleets.stored import read_fleet_plan
     from planner.frontiers import Frontier, frontier
     from planner.infeasibility.diagnosis import Diagnosis, diagnose
     from planner.instance import Instance
@@ -29,16 +35,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "Diagnosis": "planner.infeasibility.diagnosis",
     "Explanation": "planner.explanation.explaining",
+    "Fleet": "planner.fleets.fleet",
+    "FleetPlan": "planner.fleets.plan",
     "Frontier": "planner.frontiers",
     "Instance": "planner.instance",
     "Plan": "planner.plan",
     "PlannerError": "planner.errors",
     "Session": "planner.sessions",
+    "check_fleet_plan": "planner.fleets.checking",
     "check_plan": "planner.check",
     "diagnose": "planner.infeasibility.diagnosis",
     "estimate": "planner.estimating",
     "explain": "planner.explanation.explaining",
     "frontier": "planner.frontiers",
+    "read_fleet": "planner.fleets.reading",
+    "read_fleet_plan": "planner.fleets.stored",
     "read_instance": "planner.reading",
     "read_instances": "planner.reading",
     "read_plans": "planner.results",
@@ -46,23 +57,29 @@ _HOMES = {
     "report_of_plans": "planner.reporting",
     "session": "planner.sessions",
     "solve": "planner.api",
+    "solve_fleet": "planner.fleets.solving",
     "solve_many": "planner.batches.batch",
 }
 
 __all__ = [
     "Diagnosis",
     "Explanation",
+    "Fleet",
+    "FleetPlan",
     "Frontier",
     "Instance",
     "Plan",
     "PlannerError",
     "Session",
     "__version__",
+    "check_fleet_plan",
     "check_plan",
     "diagnose",
     "estimate",
     "explain",
     "frontier",
+    "read_fleet",
+    "read_fleet_plan",
     "read_instance",
     "read_instances",
     "read_plans",
@@ -70,6 +87,7 @@ __all__ = [
     "report_of_plans",
     "session",
     "solve",
+    "solve_fleet",
     "solve_many",
 ]
 

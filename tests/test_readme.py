@@ -21,7 +21,8 @@ def block(language: str, containing: str) -> str:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of what the commands of the README read."""
-    shutil.copytree(ROOT / "instances", tmp_path / "instances")
+    for folder in ("instances", "fleets"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -55,6 +56,15 @@ def test_the_smallest_instance_is_solved(clone: Path) -> None:
     assert "proved optimal" in run(["-m", "planner.cli", "solve", "mine.yaml"], clone)
 
 
+def test_the_fleet_is_planned_and_drawn(clone: Path) -> None:
+    command = block("bash", "planner fleet").split("planner ")[1].split()
+    assert "proved" in run(["-m", "planner.cli", *command], clone)
+    written = {path.name for path in (clone / "plan").iterdir()}
+    assert written == {"plan.csv", "purchases.csv", "service.csv", "summary.json"}
+    assert all((clone / name).read_text(encoding="utf-8") for name in ("use.svg", "areas.svg"))
+    assert "4.68" in run(["-c", block("python", "solve_fleet").replace("folder", "'out'")], clone)
+
+
 def test_the_code_runs(clone: Path) -> None:
     assert "h100-sxm" in run(["-c", block("python", "planner.session")], clone)
 
@@ -70,7 +80,7 @@ def test_the_commands_of_the_table_exist() -> None:
     from planner.cli import app
 
     commands = set(re.findall(r"\| `planner ([a-z][\w-]+)", README))
-    assert len(commands) == 10
+    assert len(commands) == 11
     for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 

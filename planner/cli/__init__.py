@@ -6,10 +6,20 @@ import sys
 
 import typer
 
-from planner.cli import batching, explaining, frontiers, looking, reporting, solving
+from planner.cli import batching, explaining, fleets, frontiers, looking, reporting, solving
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
-__all__ = ["app", "batching", "explaining", "frontiers", "looking", "main", "reporting", "solving"]
+__all__ = [
+    "app",
+    "batching",
+    "explaining",
+    "fleets",
+    "frontiers",
+    "looking",
+    "main",
+    "reporting",
+    "solving",
+]
 
 
 def main() -> None:

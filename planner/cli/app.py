@@ -22,6 +22,7 @@ ORDER = (
     "batch",
     "frontier",
     "report",
+    "fleet",
     "check",
     "estimate",
     "catalogue",

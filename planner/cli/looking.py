@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from planner.instance import Instance
 
 
-@app.command(epilog="Example: planner check plan.csv instances/llama-70b-chat/instance.yaml")
+@app.command(
+    epilog="Example: planner check plan.csv instances/llama-70b-chat/instance.yaml\n\n"
+    "planner check plan fleets/day"
+)
 def check(
-    plan: Annotated[Path, typer.Argument(help="CSV of plans.")],
-    instances: Annotated[list[Path], typer.Argument(help="The instances they answer.")],
+    plan: Annotated[Path, typer.Argument(help="CSV of plans, or folder of a fleet's plan.")],
+    instances: Annotated[list[Path], typer.Argument(help="The instances, or fleet, they answer.")],
 ) -> None:
     """Recompute plans from their rows and the instances alone; exit code 1 if any is wrong."""
+    if plan.is_dir():
+        from planner.cli.fleets import check_folder
+
+        raise typer.Exit(NOT_SOLVED if check_folder(plan, instances) else 0)
     from planner.check import check_file
 
     wrong = 0
@@ -102,8 +109,15 @@ def import_model(
 
 
 @app.command(epilog="Example: planner schema > instance.schema.json")
-def schema() -> None:
-    """Print the JSON Schema of instance files."""
+def schema(
+    fleet: Annotated[bool, typer.Option("--fleet", help="That of fleet files instead.")] = False,
+) -> None:
+    """Print the JSON Schema of instance files, or of fleet files."""
+    if fleet:
+        from planner.fleets.describing import fleet_schema
+
+        typer.echo(json.dumps(fleet_schema(), indent=2))
+        return
     from planner.instance import Instance
 
     typer.echo(json.dumps(Instance.model_json_schema(by_alias=True), indent=2))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.formulations.fleets.loosening import KINDS, Kind
+from planner.formulations.fleets.loosening import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +87,8 @@ class Shortage:
     """What no addition can help against."""
     lacking: bool = True
     """Whether anything is lacking at all."""
+    complete: bool = True
+    """Whether everything was looked at; otherwise time ran out, and there may be other remedies."""
 
     @property
     def text(self) -> str:
@@ -136,9 +138,11 @@ def _text(found: Shortage) -> str:
     parts = [remedy.text for remedy in found.remedies]
     if found.refused:
         parts.append(f"refuse {_refused_text(found.refused)}")
+    if not parts and not found.complete:
+        return "No plan exists; what is missing was not found in time."
     if not parts:
-        kinds = ", ".join({"gpus": "accelerators", "dollars": "budget"}.get(k, k) for k in KINDS)
-        return f"No addition to {kinds} helps, and no refusal: the guarantees exclude each other."
+        limits = "accelerators, budget, power or carbon"
+        return f"No more of {limits} helps, and no refusal: the guarantees exclude each other."
     sentence = "; or ".join(parts) + "."
     return sentence[0].upper() + sentence[1:]
 

@@ -20,7 +20,7 @@ from planner.formulations.decomposition.blocks import unsupported
 from planner.formulations.fleets import elastic, elastic_blocks, elastic_market, loosening
 from planner.formulations.fleets.loosening import WAYS, Kind, Missing
 
-LONGEST_SECONDS = 30.0
+LONGEST_SECONDS = 60.0
 """Seconds that the whole answer may take."""
 LARGEST_MILP = 600
 """Choices x periods up to which the plain formulation answers."""
@@ -95,18 +95,16 @@ def _sized(pool: FleetPool, more: float | None) -> FleetPool:
 
 def _shortage(fleet: Fleet, numbers: Figures, priority: Ints, until: float) -> Shortage:
     limited = loosening.limited(numbers)
-    found: list[Remedy] = []
-    for kind in limited:
-        missing = _least_missing(fleet, numbers, (kind,), until)
-        if missing.found:
-            found.append(_remedy(fleet, numbers, missing))
-    if not found and len(limited) > 1:
-        missing = _least_missing(fleet, numbers, limited, until)
-        found += [_remedy(fleet, numbers, missing)] if missing.found else []
+    tried = [_least_missing(fleet, numbers, (kind,), until) for kind in limited]
+    if not any(missing.found for missing in tried) and len(limited) > 1:
+        tried.append(_least_missing(fleet, numbers, limited, until))
+    found = [_remedy(fleet, numbers, missing) for missing in tried if missing.found]
     if any(not remedy.lacks for remedy in found):
         return Shortage(fleet.name, (), (), True, lacking=False)
     refused, exact = _least_refused(fleet, numbers, priority, until)
-    return Shortage(fleet.name, tuple(found), refused, exact)
+    in_time = all(missing.status != "no_solution_in_time" for missing in tried)
+    complete = in_time and (exact or bool(refused))
+    return Shortage(fleet.name, tuple(found), refused, exact, complete=complete)
 
 
 def _by_milp(fleet: Fleet, numbers: Figures) -> bool:

@@ -169,7 +169,7 @@ def _wholes(rest: Floats, rate: Floats) -> Floats:
 
 
 def _pruned(task: Task, ordered: _Sorted, limit: Floats) -> _Sorted:
-    """Leave out items of which one replica is too many, however cheap the rest may be."""
+    """Leave out items that another one beats, or of which one replica is too many."""
     with np.errstate(invalid="ignore"):
         ratio = np.where(np.isfinite(task.price), task.price / task.rate, np.inf)
         least = np.minimum(ratio.min(axis=1), np.where(task.shed_most > 0, task.shed_price, np.inf))
@@ -177,11 +177,28 @@ def _pruned(task: Task, ordered: _Sorted, limit: Floats) -> _Sorted:
         hopeless = task.price + np.where(rest > 0, rest * least[:, None], 0.0) > limit[:, None]
     # A limit lies a rounding above what is known to be possible.
     hopeless &= np.isfinite(limit)[:, None] & (ratio > least[:, None])
+    hopeless |= _beaten(task)
     if not hopeless.any():
         return ordered
     kept = _sort(replace(task, price=np.where(hopeless, np.inf, task.price)))
     number = max(int(np.isfinite(kept.price).sum(axis=1).max(initial=0)), 1)
     return _Sorted(**{name: getattr(kept, name)[:, :number] for name in _Sorted.__slots__})
+
+
+def _beaten(task: Task) -> Bools:
+    """Return which items another one beats: no dearer, no slower, and enough of it."""
+    by_rate = np.argsort(-task.rate, axis=1, kind="stable")
+    by_price = np.argsort(np.take_along_axis(task.price, by_rate, axis=1), axis=1, kind="stable")
+    order = np.take_along_axis(by_rate, by_price, axis=1)
+    rate = np.take_along_axis(task.rate, order, axis=1)
+    needed = np.maximum(_wholes(task.demand[:, None], rate), task.least[:, None])
+    enough = np.take_along_axis(task.most, order, axis=1) >= needed
+    best = np.maximum.accumulate(np.where(enough, rate, -np.inf), axis=1)
+    beaten = np.zeros(rate.shape, dtype=bool)
+    beaten[:, 1:] = rate[:, 1:] <= best[:, :-1]
+    found = np.zeros_like(beaten)
+    np.put_along_axis(found, order, beaten, axis=1)
+    return found
 
 
 def _simple(task: Task, ordered: _Sorted) -> Covers:

@@ -35,7 +35,7 @@ GROWTH = 3.0
 """How much wider each round looks."""
 MOST_PATTERNS = 400_000
 """Patterns above which a round is not tried."""
-MOST_STATES = 4_000_000
+MOST_STATES = 600_000
 """States above which looking for patterns gives up."""
 ENOUGH = 0.5
 """Part of the allowed distance at which one round stops."""

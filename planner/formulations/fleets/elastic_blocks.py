@@ -37,6 +37,8 @@ WHOLE = 1.0 - 1e-6
 """Weight from which a pattern is the only one of its block."""
 SOON = 0.5
 """Part of the time after which patterns beyond those of the relaxation are looked for."""
+MOST_BLOCKS = 10_000
+"""Blocks from which periods are looked at one by one, where that is possible."""
 FEW, MANY = 6, 200
 """Blocks up to which, and from which, that is done."""
 VARIATIONS, NOISE = 100, 0.5
@@ -58,9 +60,10 @@ def least_missing(
     until, market = started + time_limit_seconds, figures.market
     if not _apart(figures):
         return _all_at_once(figures, kinds, until, market)
-    found = _all_at_once(figures, kinds, started + SOON * time_limit_seconds, market)
-    if found.status != "no_solution_in_time":
-        return found
+    if figures.wanted.demand.size <= MOST_BLOCKS:
+        found = _all_at_once(figures, kinds, started + SOON * time_limit_seconds, market)
+        if found.status != "no_solution_in_time":
+            return found
     return _by_period(figures, kinds, until)
 
 

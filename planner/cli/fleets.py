@@ -1,0 +1,346 @@
+"""The command `fleet`: fleets in, plans on the screen, in files and as pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from planner.cli.app import EXIT_CODES, app, exit_code
+
+if TYPE_CHECKING:
+    from planner.fleets.fleet import Fleet
+    from planner.fleets.offers import Offers
+    from planner.fleets.plan import FleetPlan
+
+PATIENCE = 1.0
+"""Seconds of silence before it is shown how far the work is."""
+LOG_SECONDS = 30.0
+"""Seconds between two lines of a log, where there is no terminal."""
+EXAMPLES = (
+    "Example: planner fleet fleets/day --folder plan --plot use.svg --stack areas.svg",
+    "planner fleet fleet.yaml --csv plan.csv --purchases bought.csv --gap 1e-3 --time-limit 60",
+    "planner fleet fleets/* --folder plans",
+    "planner check plan fleets/day",
+)
+
+Method = Literal["auto", "milp", "decomposition"]
+Tell = Callable[[str, float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Where the answers go."""
+
+    csv: Path | None
+    purchases: Path | None
+    service: Path | None
+    plot: Path | None
+    stack: Path | None
+    folder: Path | None
+
+    def single(self) -> dict[str, Path]:
+        """Return the results that hold one fleet's answer, by option."""
+        named = {
+            "--csv": self.csv,
+            "--purchases": self.purchases,
+            "--service": self.service,
+            "--plot": self.plot,
+            "--stack": self.stack,
+        }
+        return {name: path for name, path in named.items() if path is not None}
+
+
+@app.command(epilog="\n\n".join([*EXAMPLES, EXIT_CODES]))
+def fleet(
+    fleets: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Fleet files (YAML or JSON), folders with fleet.yaml, or with llm-inferno's files."
+        ),
+    ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what runs where and when as CSV."),
+    ] = None,
+    purchases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is bought as CSV.")
+    ] = None,
+    service: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what each workload gets as CSV.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write all of this and summary.json here; of several fleets, in one folder each.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw how full the pools are (.svg, .png or .pdf)."),
+    ] = None,
+    stack: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw which workloads occupy each pool."),
+    ] = None,
+    method: Annotated[
+        Method | None, typer.Option(help="Use this formulation, whatever the fleet says.")
+    ] = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=0.99, metavar="PART", help="Stop this near the optimum; 0 proves it."
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="S", help="Seconds after which the best plan so far is it."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no plans.")] = False,
+) -> None:
+    """Plan fleets: which replicas run where and when, and what is bought, at least cost.
+
+    Each plan comes with a bound that no plan can beat, and has passed an independent checker.
+    """
+    results = Results(csv, purchases, service, plot, stack, folder)
+    homes = _homes(fleets, results)
+    for home in filter(None, homes):
+        _make(home)
+    _insist(fleets, results)
+    changes = {"method": method, "relative_gap": gap, "time_limit_seconds": time_limit}
+    asked = {name: value for name, value in changes.items() if value is not None}
+    codes = [
+        _answer(path, home, results, asked, quiet) for path, home in zip(fleets, homes, strict=True)
+    ]
+    raise typer.Exit(exit_code(codes))
+
+
+def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
+    """Return the folder of each fleet's answer: that named, or of several fleets one within it."""
+    from planner.errors import InputError, Problem
+    from planner.fleets.reading import FLEET_FILES
+
+    if results.folder is None or len(fleets) == 1:
+        return [results.folder] * len(fleets)
+    names = [
+        path.resolve().parent.name
+        if path.name in FLEET_FILES
+        else (path.resolve().name if path.is_dir() else path.stem)
+        for path in fleets
+    ]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        fix = "Each fleet's answer has a folder of the fleet's name; plan these one by one."
+        raise InputError(Problem("names that differ", f"{', '.join(twice)} twice", "--folder", fix))
+    return [results.folder / name for name in names]
+
+
+def _insist(fleets: Sequence[Path], results: Results) -> None:
+    """Refuse results that could not be written, before anything is solved."""
+    from planner.errors import InputError, OutputError, Problem
+
+    single = results.single()
+    if len(fleets) > 1 and single:
+        fix = "With several fleets use --folder."
+        raise InputError(
+            Problem("one fleet beside it", f"{len(fleets)}", option, fix) for option in single
+        )
+    if results.plot or results.stack:
+        from planner.plotting import check_suffix
+
+        for picture in filter(None, (results.plot, results.stack)):
+            check_suffix(picture)
+    for path in single.values():
+        if not path.parent.is_dir():
+            reason = "no such file or directory"
+            raise OutputError(f"{path}: cannot write here ({reason}). Name another file.")
+
+
+def _answer(
+    path: Path, home: Path | None, results: Results, changes: dict[str, Any], quiet: bool
+) -> str:
+    """Plan one fleet, show and write it; return its status. A failure is told at once."""
+    from planner.errors import InputError, PlannerError
+
+    try:
+        plan = _planned(path, changes, quiet)
+    except PlannerError as error:
+        typer.echo(str(error), err=True)
+        return "input_error" if isinstance(error, InputError) else "error"
+    _show(plan, quiet)
+    _write(plan, home, results)
+    return plan.status
+
+
+def _planned(path: Path, changes: dict[str, Any], quiet: bool) -> FleetPlan:
+    """Plan one fleet; what turns out to be wrong on the way is placed in its file."""
+    from planner.errors import InputError
+    from planner.fleets.reading import located, open_fleet
+    from planner.fleets.solving import solve_fleet
+
+    asked, offers = open_fleet(path)
+    if changes:
+        solver = asked.solver.model_copy(update=changes)
+        asked = asked.model_copy(update={"solver": solver})
+    try:
+        with _progress(asked.name, quiet) as tell:
+            offers = offered(asked, tell) if offers is None else offers
+            tell("solving", math.nan, math.nan)
+            return solve_fleet(asked, offers, tell)
+    except InputError as error:
+        raise InputError(located(error.problems, path)) from None
+
+
+def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
+    """Return the deployments on offer to a fleet, and tell how many were evaluated."""
+    from planner.fleets.offering import offers
+
+    def told(done: int) -> None:
+        if tell is not None:
+            tell(f"{done:,} deployments evaluated", math.nan, math.nan)
+
+    return offers(asked, told)
+
+
+@contextmanager
+def _progress(name: str, quiet: bool) -> Iterator[Tell]:
+    """Show how far a fleet is, once it takes long: a line that changes, or lines of a log."""
+    from threading import Timer
+    from time import monotonic
+
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    seen = TextColumn("{task.description}", markup=False)
+    live = console.is_terminal and not quiet
+    bar = Progress(SpinnerColumn(), seen, TimeElapsedColumn(), console=console, transient=True)
+    line = bar.add_task(name)
+    logged = monotonic()
+
+    def tell(stage: str, cost: float, bound: float) -> None:
+        nonlocal logged
+        text = f"{name}: {_stage(stage, cost, bound)}"
+        bar.update(line, description=text)
+        if not live and monotonic() - logged >= LOG_SECONDS:
+            logged = monotonic()
+            console.print(Text(text), soft_wrap=True)
+
+    timer = Timer(PATIENCE, bar.start if live else lambda: None)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield tell
+    finally:
+        timer.cancel()
+        timer.join()
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _stage(stage: str, cost: float, bound: float) -> str:
+    """Say where the work is: what the best plan costs, and what none can be below."""
+    parts = [stage]
+    if math.isfinite(cost):
+        # The relaxation has parts of replicas; that is no plan yet.
+        parts.append(f"{'relaxed' if stage == 'relaxation' else 'plan'} ${cost:,.2f}")
+    if math.isfinite(bound):
+        parts.append(f"bound ${bound:,.2f}")
+    if math.isfinite(cost) and math.isfinite(bound) and cost:
+        parts.append(f"gap {max(0.0, (cost - bound) / abs(cost)):.2g}")
+    return ", ".join(parts)
+
+
+def _show(plan: FleetPlan, quiet: bool) -> None:
+    from rich.console import Console
+
+    from planner.fleets.screen import show_fleet_plan
+
+    if not (quiet and plan.found):
+        show_fleet_plan(plan, Console(stderr=quiet))
+
+
+def _write(plan: FleetPlan, home: Path | None, results: Results) -> None:
+    """Write whatever is asked for; pictures only of plans that were found."""
+    if home is not None:
+        plan.write(home)
+    for path, write in (
+        (results.csv, plan.to_csv),
+        (results.purchases, plan.purchases_csv),
+        (results.service, plan.service_csv),
+    ):
+        if path is not None:
+            write(path)
+    if results.plot or results.stack:
+        _draw(plan, results)
+
+
+def _make(folder: Path) -> None:
+    from planner.errors import OutputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"{folder}: cannot write here ({reason}). Name another folder."
+        ) from error
+
+
+def _draw(plan: FleetPlan, results: Results) -> None:
+    from planner.fleets.pictures import plot_use, plot_workloads
+
+    for path, draw in ((results.plot, plot_use), (results.stack, plot_workloads)):
+        if path is None:
+            continue
+        if plan.found:
+            draw(path, plan)
+        else:
+            typer.echo(f"{path}: not drawn, since there is no plan to draw.", err=True)
+
+
+def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
+    """Recompute the plan in a folder and tell what does not hold.
+
+    Returns
+    -------
+    int
+        Findings.
+    """
+    from planner.errors import InputError, Problem
+    from planner.fleets.checking import check_fleet_plan
+    from planner.fleets.reading import located, open_fleet
+    from planner.fleets.stored import read_fleet_plan
+
+    if len(fleets) != 1:
+        fix = "The folder holds the plan of one fleet; name that fleet behind it."
+        raise InputError(Problem("one fleet", str(len(fleets)), fix=fix, file=str(folder)))
+    plan = read_fleet_plan(folder)
+    asked, offers = open_fleet(fleets[0])
+    try:
+        offers = offered(asked) if offers is None else offers
+        findings = check_fleet_plan(plan, _with_gap_of(plan, asked), offers)
+    except InputError as error:
+        raise InputError(located(error.problems, fleets[0])) from None
+    proved = f" (gap {plan.gap:.2g})" if plan.found and not math.isnan(plan.gap) else ""
+    typer.echo(f"{plan.fleet}: {'does not hold' if findings else f'holds{proved}'}")
+    for finding in findings:
+        typer.echo(f"  {finding}", err=True)
+    return len(findings)
+
+
+def _with_gap_of(plan: FleetPlan, asked: Fleet) -> Fleet:
+    """Return a fleet that may be solved as roughly as its plan was: the gap is told instead.
+
+    It is no part of the question, and the command line may have asked for another.
+    """
+    if not plan.gap > asked.solver.relative_gap:
+        return asked
+    solver = asked.solver.model_copy(update={"relative_gap": plan.gap})
+    return asked.model_copy(update={"solver": solver})
