@@ -27,6 +27,8 @@ LARGEST_MILP = 150
 """Choices x periods up to which `auto` takes the plain formulation."""
 LARGEST_SECOND = 5_000
 """Choices x periods up to which it takes that where the decomposition left a gap."""
+FIRST_PART = 0.3
+"""Part of the time that the decomposition gets of a fleet up to that size."""
 
 Progress = Callable[[str, float, float], None]
 """Told the stage, the cost of the best plan and the bound; NaN where there is none yet."""
@@ -117,24 +119,22 @@ def decide(
         found = milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap)
         return found, None
     started = time.perf_counter()
+    twice = (
+        solver.method == "auto" and len(numbers.choices) * len(numbers.horizon) <= LARGEST_SECOND
+    )
     verdict, shadow = deciding.solve(
-        numbers, time_limit_seconds=seconds, relative_gap=gap, progress=progress
+        numbers,
+        time_limit_seconds=FIRST_PART * seconds if twice else seconds,
+        relative_gap=gap,
+        progress=progress,
     )
     left = seconds - (time.perf_counter() - started)
-    if solver.method == "auto" and _worth_another(numbers, verdict, left):
-        verdict = _better(
-            verdict, milp.solve(numbers, time_limit_seconds=left, relative_gap=gap), gap
-        )
+    if twice and verdict.status in ("time_limit", "no_solution_in_time") and left > 1.0:
+        second = milp.solve(numbers, time_limit_seconds=left, relative_gap=gap)
+        verdict = _better(verdict, second, gap)
     if shadow is None:
         return verdict, None
     return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
-
-
-def _worth_another(numbers: Figures, verdict: Verdict, left: float) -> bool:
-    """Tell whether the plain formulation may prove what the decomposition left open."""
-    size = len(numbers.choices) * len(numbers.horizon)
-    is_open = verdict.status in ("time_limit", "no_solution_in_time")
-    return is_open and size <= LARGEST_SECOND and left > 1.0
 
 
 def _better(one: Verdict, other: Verdict, gap: float) -> Verdict:

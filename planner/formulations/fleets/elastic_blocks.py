@@ -41,6 +41,8 @@ MOST_BLOCKS = 10_000
 """Blocks from which periods are looked at one by one, where that is possible."""
 FEW, MANY = 6, 200
 """Blocks up to which, and from which, that is done."""
+LOOKING = 5.0
+"""Seconds that looking through all patterns may take, which no clock stops."""
 VARIATIONS, NOISE = 100, 0.5
 """Prices at which patterns of fewer blocks are looked for, and how far these differ."""
 REFUSED = 1e-2
@@ -239,6 +241,8 @@ def _choose(
         chosen = solve_whole(parts, shared, patterns, best, first)
         best = Chosen(chosen.patterns, chosen.objective, relaxed.bound)
     if best.patterns is None or goal.met(best) or FEW < parts.number < MANY:
+        return best
+    if goal.left < LOOKING:
         return best
     return choose(parts, shared, relaxed, goal, best)
 
