@@ -225,6 +225,8 @@ def test_rooms_that_are_too_small_for_one_replica_are_told_in_accelerators():
     rows = [(w, 0, "tp16", 16, 0, 20.0, NAN, NAN, NAN, NAN) for w in (0, 1)]
     found = shortage(fleet, fleet_plans.offers_of(rows))
     assert found.text.startswith("24 h100 short in period 17:00 and 1 other")
+    message = solve_fleet(fleet, fleet_plans.offers_of(rows)).message
+    assert "the smallest takes 16" in message and message.endswith(found.text)
 
 
 def test_physics_is_told_apart_from_supply():

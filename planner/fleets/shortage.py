@@ -19,6 +19,7 @@ from planner.fleets.refusing import refusals
 from planner.formulations.decomposition.blocks import unsupported
 from planner.formulations.fleets import elastic, elastic_blocks, elastic_market, loosening
 from planner.formulations.fleets.loosening import WAYS, Kind, Missing
+from solvers.outcome import SolverFailedError
 
 LONGEST_SECONDS = 60.0
 """Seconds that the whole answer may take."""
@@ -119,7 +120,12 @@ def _least_missing(
 ) -> Missing:
     left = max(until - time.perf_counter(), 1.0) / 2
     if _by_milp(fleet, numbers):
-        found = elastic.least_missing(numbers, kinds, time_limit_seconds=left)
+        try:
+            found = elastic.least_missing(numbers, kinds, time_limit_seconds=left)
+        except SolverFailedError:
+            # That there is no plan is known; this only says why.
+            shape = len(fleet.pools), len(numbers.horizon)
+            found = loosening.without("no_solution_in_time", *shape)
         if found.status != "no_solution_in_time" or unsupported(numbers):
             return found
     return elastic_blocks.least_missing(numbers, kinds, time_limit_seconds=left)
@@ -158,7 +164,10 @@ def _least_refused(
 ) -> tuple[tuple[Refused, ...], bool]:
     left = max(until - time.perf_counter(), 1.0)
     if _by_milp(fleet, numbers):
-        verdict = elastic.least_refused(numbers, priority, time_limit_seconds=left)
+        try:
+            verdict = elastic.least_refused(numbers, priority, time_limit_seconds=left)
+        except SolverFailedError:
+            return (), False
         if verdict.decisions is not None:
             exact = verdict.status == "optimal"
             return _refusals(fleet, numbers, verdict.decisions.shed), exact

@@ -70,6 +70,9 @@ def solve_fleet(
     if refused := refusals(fleet, offers):
         verdict = Verdict("infeasible", None, float("nan"), float("nan"), 0.0, "")
         reasons = "; ".join(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
+        # Where there is too little room for a replica, more accelerators help.
+        if not (found := shortage(fleet, offers)).reasons:
+            reasons = f"{reasons} {found.text}"
         return answer(fleet, offers, numbers, verdict, method="", message=reasons)
     method = chosen_method(fleet.solver, numbers)
     try:
