@@ -213,6 +213,8 @@ def _converge(
         close = objective - best[0] <= max(gap, CONVERGED) * abs(objective)
         if close or not (len(missing) or (inward and tried is not duals)):
             return _finished(master, objective, best)
+        if time.perf_counter() > until:
+            return _unfinished(master, best)
         inward = len(missing) > 0
         master.add(patterns.take(missing))
 
