@@ -18,8 +18,8 @@ def direct(folder: str, seconds: str) -> dict[str, Any]:
     """Give a stored fleet to HiGHS with its defaults; return what it found and proved."""
     import highspy
 
-    from planner.fleets.figuring import figures
-    from planner.fleets.offering import offers
+    from planner.fleets.candidates.offering import offers
+    from planner.fleets.figuring.arrays import figures
     from planner.fleets.reading import read_fleet
 
     fleet = read_fleet(Path(folder))

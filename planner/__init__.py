@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from planner.errors import PlannerError
     from planner.estimating import estimate
     from planner.explanation.explaining import Explanation, explain
-    from planner.fleets.checking import check_fleet_plan
+    from planner.fleets.checking.findings import check_fleet_plan
     from planner.fleets.fleet import Fleet
-    from planner.fleets.plan import FleetPlan
     from planner.fleets.reading import read_fleet
     from planner.fleets.solving import solve_fleet
-    from planner.fleets.stored import read_fleet_plan
+    from planner.fleets.telling.plan import FleetPlan
+    from planner.fleets.telling.stored import read_fleet_plan
     from planner.frontiers import Frontier, frontier
     from planner.infeasibility.diagnosis import Diagnosis, diagnose
     from planner.instance import Instance
@@ -36,20 +36,20 @@ _HOMES = {
     "Diagnosis": "planner.infeasibility.diagnosis",
     "Explanation": "planner.explanation.explaining",
     "Fleet": "planner.fleets.fleet",
-    "FleetPlan": "planner.fleets.plan",
+    "FleetPlan": "planner.fleets.telling.plan",
     "Frontier": "planner.frontiers",
     "Instance": "planner.instance",
     "Plan": "planner.plan",
     "PlannerError": "planner.errors",
     "Session": "planner.sessions",
-    "check_fleet_plan": "planner.fleets.checking",
+    "check_fleet_plan": "planner.fleets.checking.findings",
     "check_plan": "planner.check",
     "diagnose": "planner.infeasibility.diagnosis",
     "estimate": "planner.estimating",
     "explain": "planner.explanation.explaining",
     "frontier": "planner.frontiers",
     "read_fleet": "planner.fleets.reading",
-    "read_fleet_plan": "planner.fleets.stored",
+    "read_fleet_plan": "planner.fleets.telling.stored",
     "read_instance": "planner.reading",
     "read_instances": "planner.reading",
     "read_plans": "planner.results",

@@ -106,3 +106,12 @@ def near_misses(name: str, known: Sequence[str]) -> str:
     """Return a sentence suggesting the known names closest to `name`."""
     close = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
     return f"Did you mean {', '.join(close)}?" if close else ""
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return a sentence that names what is there: the nearest, or all where they are few."""
+    lower = {entry.lower(): entry for entry in known}
+    close = get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)
+    if close:
+        return f"Did you mean {', '.join(lower[entry] for entry in close)}?"
+    return f"There are {', '.join(known)}." if len(known) <= 8 else ""

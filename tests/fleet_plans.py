@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from planner.fleets.answering import answer
 from planner.fleets.figures import Choices, Decisions, Figures, Horizon, Limits, Market, Verdict
 from planner.fleets.figures import Wanted as Wants
 from planner.fleets.fleet import Fleet
 from planner.fleets.offers import Offers
-from planner.fleets.plan import ShadowPrices
+from planner.fleets.telling.answering import answer
+from planner.fleets.telling.plan import ShadowPrices
 
 SHOP = {
     "name": "shop",

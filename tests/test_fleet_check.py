@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleets.answering import answer
-from planner.fleets.checking import check_fleet_plan
+from planner.fleets.checking.findings import check_fleet_plan
+from planner.fleets.checking.packing import nodes_needed
 from planner.fleets.figures import Choices, Decisions, Figures, Horizon, Limits, Verdict, Wanted
 from planner.fleets.fleet import Fleet
-from planner.fleets.packing import nodes_needed
-from planner.fleets.stored import read_fleet_plan
+from planner.fleets.telling.answering import answer
+from planner.fleets.telling.stored import read_fleet_plan
 
 CHAT_DAY, CHAT_NIGHT, A1_DAY, A1_NIGHT, TP3_DAY, RENTED_DAY, P_DAY, P_NIGHT, D_DAY, D_NIGHT = range(
     10
@@ -420,11 +420,10 @@ def test_packing_counts_many_replicas_at_once():
 
 def test_the_checker_imports_no_builder_formulation_or_solver():
     code = (
-        "import sys, planner.fleets.checking\n"
+        "import sys, planner.fleets.checking.findings\n"
         "bad = ('planner.formulations', 'solvers', 'pyomo', 'highspy', 'planner.candidates',"
-        " 'planner.fleets.figuring', 'planner.fleets.admitting', 'planner.fleets.wanting',"
-        " 'planner.fleets.markets', 'planner.fleets.thinning', 'planner.fleets.figures',"
-        " 'planner.fleets.answering')\n"
+        " 'planner.fleets.candidates', 'planner.fleets.figuring', 'planner.fleets.figures',"
+        " 'planner.fleets.telling.answering')\n"
         "print([name for name in sys.modules if name.startswith(bad)])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

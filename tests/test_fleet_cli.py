@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import planner
 from planner import cli
 from planner.cli import fleets as command
-from planner.fleets.describing import fleet_schema
+from planner.fleets.files.schema import fleet_schema
 
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("PLANNER_DATA", "")
@@ -322,12 +322,14 @@ def test_help_shows_examples(monkeypatch):
 
 
 def test_public_names_are_those_of_their_modules():
-    from planner.fleets import checking, fleet, plan, reading, solving, stored
+    from planner.fleets import fleet, reading, solving
+    from planner.fleets.checking import findings
+    from planner.fleets.telling import plan, stored
 
     assert planner.read_fleet is reading.read_fleet
     assert planner.solve_fleet is solving.solve_fleet
     assert planner.Fleet is fleet.Fleet
     assert planner.FleetPlan is plan.FleetPlan
-    assert planner.check_fleet_plan is checking.check_fleet_plan
+    assert planner.check_fleet_plan is findings.check_fleet_plan
     assert planner.read_fleet_plan is stored.read_fleet_plan
     assert "planner.fleets.fleet" in sys.modules

@@ -10,10 +10,10 @@ import pytest
 from azure_week import DEMAND, azure_week
 
 import planner
+from planner.fleets.candidates.offering import offers
 from planner.fleets.fleet import Fleet
-from planner.fleets.offering import offers
-from planner.fleets.pictures import plot_use, plot_workloads
 from planner.fleets.reading import open_fleet
+from planner.fleets.telling.pictures import plot_use, plot_workloads
 
 FLEETS = Path(__file__).parent.parent / "fleets"
 FOLDERS = sorted(path.parent for path in FLEETS.glob("*/fleet.*"))

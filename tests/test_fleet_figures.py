@@ -9,12 +9,12 @@ import pytest
 from fleet_candidates import fleet, inferno, least_cost
 
 from planner.errors import InputError
-from planner.fleets.admitting import packed
-from planner.fleets.figuring import figures
-from planner.fleets.offering import offers as on_offer
+from planner.fleets.candidates.offering import offers as on_offer
+from planner.fleets.figuring.admitting import packed
+from planner.fleets.figuring.arrays import figures
+from planner.fleets.figuring.thinning import undominated
+from planner.fleets.infeasibility.refusing import Refusal, refusals
 from planner.fleets.offers import ROLES, Offers
-from planner.fleets.refusing import Refusal, refusals
-from planner.fleets.thinning import undominated
 
 NAN = float("nan")
 

@@ -9,9 +9,9 @@ from small_fleets import for_all, small_fleet
 
 from planner.errors import InputError
 from planner.fleets.fleet import Fleet
-from planner.fleets.guarantees import guarantees
-from planner.fleets.robust import plot_robustness, price_of_robustness
 from planner.fleets.solving import solve_fleet
+from planner.fleets.what_if.guarantees import guarantees
+from planner.fleets.what_if.robust import plot_robustness, price_of_robustness
 
 NAN = float("nan")
 POOLS = [

@@ -10,8 +10,8 @@ from fleet_candidates import fleet, write
 from planner.candidates import label as planner_label
 from planner.candidates import tabulate
 from planner.errors import InputError
-from planner.fleets.figuring import figures
-from planner.fleets.offering import offers, read_offers
+from planner.fleets.candidates.offering import offers, read_offers
+from planner.fleets.figuring.arrays import figures
 from planner.instance import Instance
 from planner.question import ask
 from planner.requirements import fits_memory

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from planner.errors import InputError, OutputError
-from planner.fleets import pictures
-from planner.fleets.pictures import plot_use, plot_workloads
-from planner.fleets.plan import Purchases, Replicas, Service
+from planner.fleets.telling import pictures
+from planner.fleets.telling.pictures import plot_use, plot_workloads
+from planner.fleets.telling.plan import Purchases, Replicas, Service
 
 
 def texts(path):

@@ -13,18 +13,18 @@ import pytest
 from rich.console import Console
 
 from planner.errors import InputError, OutputError
-from planner.fleets.answering import answer
-from planner.fleets.columns import Named, write_columns
 from planner.fleets.figures import Verdict
 from planner.fleets.fleet import Fleet
-from planner.fleets.plan import (
+from planner.fleets.telling.answering import answer
+from planner.fleets.telling.columns import Named, write_columns
+from planner.fleets.telling.plan import (
     ShadowPrices,
     purchase_columns,
     replica_columns,
     service_columns,
 )
-from planner.fleets.screen import show_fleet_plan
-from planner.fleets.stored import read_fleet_plan
+from planner.fleets.telling.screen import show_fleet_plan
+from planner.fleets.telling.stored import read_fleet_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_PLAN = Verdict("infeasible", None, np.nan, np.nan, 0.25, "highs 1.15")
@@ -270,7 +270,7 @@ def test_names_are_quoted_where_they_must_be(tmp_path):
 
 
 def test_many_rows_are_written_in_several_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr("planner.fleets.columns.CHUNK", 3)
+    monkeypatch.setattr("planner.fleets.telling.columns.CHUNK", 3)
     _, _, plan = fleet_plans.shop()
     plan.write(tmp_path)
     assert len(read_fleet_plan(tmp_path).replicas) == 10
@@ -293,7 +293,7 @@ def test_the_screen_says_cost_proof_use_and_what_is_refused():
 
 
 def test_the_screen_shows_the_largest_rows_and_says_so(monkeypatch):
-    monkeypatch.setattr("planner.fleets.screen.MOST_ROWS", 1)
+    monkeypatch.setattr("planner.fleets.telling.screen.MOST_ROWS", 1)
     text = shown(fleet_plans.shop()[2])
     assert "1 of 3 workloads, the largest first; all are in plan.csv." in text
     assert "1 of 2 pools, the largest first; all are in purchases.csv." in text

@@ -17,11 +17,11 @@ from ruamel.yaml import YAML
 
 from planner.complaints import model_in
 from planner.errors import InputError, Problem
+from planner.fleets.files.inferno import read_inferno
+from planner.fleets.files.listing import few
+from planner.fleets.files.objections import check_fleet
+from planner.fleets.files.queueing import Replicas, busiest
 from planner.fleets.fleet import Fleet, FleetPool, FleetWorkload, OnDemand
-from planner.fleets.inferno import read_inferno
-from planner.fleets.listing import few
-from planner.fleets.objections import check_fleet
-from planner.fleets.queueing import Replicas, busiest
 from planner.fleets.reading import located, open_fleet, read_fleet
 
 DATA = Path(__file__).parent / "data" / "fleets"
@@ -565,7 +565,7 @@ def parts_of_a_prompt(batch, prompt, answer):
 
 @pytest.mark.parametrize(("batch", "prompt", "answer"), [(8, 30000, 20), (200, 5000, 50)])
 def test_long_prompts_are_read_in_parts(batch, prompt, answer):
-    from planner.fleets.queueing import _chunks
+    from planner.fleets.files.queueing import _chunks
 
     found = _chunks(replicas(batch, prompt=float(prompt), answer=float(answer)), batch)[0, 1:]
     expected = [parts_of_a_prompt(n, prompt, answer) for n in range(1, batch + 1)]

@@ -11,8 +11,8 @@ from random_fleets import random_figures
 from small_fleets import by, small_fleet
 
 from planner.fleets.fleet import Fleet
-from planner.fleets.lacks import percent
-from planner.fleets.shortage import refusing, shortage, supplied
+from planner.fleets.infeasibility.lacks import percent
+from planner.fleets.infeasibility.shortage import refusing, shortage, supplied
 from planner.fleets.solving import solve_fleet
 from planner.formulations import fleet as milp
 from planner.formulations.decomposition.blocks import unsupported

@@ -10,7 +10,7 @@ from small_fleets import by, for_all, shuffled, small_fleet
 from planner.errors import InputError
 from planner.fleets.fleet import Fleet
 from planner.fleets.solving import solve_fleet
-from planner.fleets.stressing import compare_headrooms, plot_headrooms, plot_stress, stress
+from planner.fleets.what_if.stressing import compare_headrooms, plot_headrooms, plot_stress, stress
 from planner.formulations.decomposition.blocks import unsupported
 
 METHODS = ("milp", "decomposition")
@@ -229,7 +229,7 @@ def test_start_ups_too_never_cost_more_when_eased():
 
 
 def test_both_methods_know_these_fleets():
-    from planner.fleets.figuring import figures
+    from planner.fleets.figuring.arrays import figures
 
     for seed in SEEDS:
         assert not unsupported(figures(*small_fleet(seed, SEPARATE)))

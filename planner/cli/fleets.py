@@ -16,7 +16,7 @@ from planner.cli.app import EXIT_CODES, app, exit_code
 if TYPE_CHECKING:
     from planner.fleets.fleet import Fleet
     from planner.fleets.offers import Offers
-    from planner.fleets.plan import FleetPlan
+    from planner.fleets.telling.plan import FleetPlan
 
 PATIENCE = 1.0
 """Seconds of silence before it is shown how far the work is."""
@@ -198,7 +198,7 @@ def _planned(path: Path, changes: dict[str, Any], quiet: bool) -> FleetPlan:
 
 def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
     """Return the deployments on offer to a fleet, and tell how many were evaluated."""
-    from planner.fleets.offering import offers
+    from planner.fleets.candidates.offering import offers
 
     def told(done: int) -> None:
         if tell is not None:
@@ -260,7 +260,7 @@ def _stage(stage: str, cost: float, bound: float) -> str:
 def _show(plan: FleetPlan, quiet: bool) -> None:
     from rich.console import Console
 
-    from planner.fleets.screen import show_fleet_plan
+    from planner.fleets.telling.screen import show_fleet_plan
 
     if not (quiet and plan.found):
         show_fleet_plan(plan, Console(stderr=quiet))
@@ -294,7 +294,7 @@ def _make(folder: Path) -> None:
 
 
 def _draw(plan: FleetPlan, results: Results) -> None:
-    from planner.fleets.pictures import plot_use, plot_workloads
+    from planner.fleets.telling.pictures import plot_use, plot_workloads
 
     for path, draw in ((results.plot, plot_use), (results.stack, plot_workloads)):
         if path is None:
@@ -314,9 +314,9 @@ def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
         Findings.
     """
     from planner.errors import InputError, Problem
-    from planner.fleets.checking import check_fleet_plan
+    from planner.fleets.checking.findings import check_fleet_plan
     from planner.fleets.reading import located, open_fleet
-    from planner.fleets.stored import read_fleet_plan
+    from planner.fleets.telling.stored import read_fleet_plan
 
     if len(fleets) != 1:
         fix = "The folder holds the plan of one fleet; name that fleet behind it."

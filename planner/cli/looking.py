@@ -114,7 +114,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of instance files, or of fleet files."""
     if fleet:
-        from planner.fleets.describing import fleet_schema
+        from planner.fleets.files.schema import fleet_schema
 
         typer.echo(json.dumps(fleet_schema(), indent=2))
         return

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from planner.complaints import placed
 from planner.errors import InputError, Problem
-from planner.fleets.demand import DemandTable, read_demand
+from planner.fleets.files.demand import DemandTable, read_demand
+from planner.fleets.files.inferno import read_inferno
+from planner.fleets.files.inferno_json import is_inferno
+from planner.fleets.files.listing import Listing, read_listing
+from planner.fleets.files.objections import check_fleet
+from planner.fleets.files.origin import DEMAND, TABLES, Origin
 from planner.fleets.fleet import Fleet, FleetWorkload
-from planner.fleets.inferno import read_inferno
-from planner.fleets.inferno_files import is_inferno
-from planner.fleets.listing import Listing, read_listing
-from planner.fleets.objections import check_fleet
 from planner.fleets.offers import Offers
-from planner.fleets.origin import DEMAND, TABLES, Origin
 from planner.markup import Source
 from planner.question import is_config
 from planner.reading import read_text
@@ -60,7 +60,7 @@ def open_fleet(path: str | Path) -> tuple[Fleet, Offers | None]:
     -------
     tuple of Fleet and Offers or None
         Offers of a folder with llm-inferno's files. All other fleets name candidate files, or
-        transformers that the planner tabulates (`planner.fleets.offering.offers`).
+        transformers that the planner tabulates (`planner.fleets.candidates.offering.offers`).
 
     Raises
     ------

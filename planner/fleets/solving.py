@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from planner.errors import CheckError, InputError, Problem, SolverError
-from planner.fleets.answering import answer
-from planner.fleets.checking import check_fleet_plan
+from planner.fleets.candidates.offering import offers as offers_of
+from planner.fleets.checking.findings import check_fleet_plan
 from planner.fleets.figures import Figures, Verdict
-from planner.fleets.figuring import figures
+from planner.fleets.figuring.arrays import figures
+from planner.fleets.files.objections import check_fleet
 from planner.fleets.fleet import Fleet, FleetSolver
-from planner.fleets.objections import check_fleet
-from planner.fleets.offering import offers as offers_of
+from planner.fleets.infeasibility.refusing import refusals
+from planner.fleets.infeasibility.shortage import shortage
 from planner.fleets.offers import Offers
-from planner.fleets.plan import FleetPlan, ShadowPrices
-from planner.fleets.refusing import refusals
-from planner.fleets.shortage import shortage
+from planner.fleets.telling.answering import answer
+from planner.fleets.telling.plan import FleetPlan, ShadowPrices
 from planner.formulations import fleet as milp
 from planner.formulations.decomposition import deciding
 from planner.formulations.decomposition.blocks import unsupported

@@ -1,0 +1,1 @@
+"""Files of a fleet: what they say and where, and what in them makes no sense."""

@@ -1,0 +1,1 @@
+"""Telling: the plan of a fleet, on the screen, in files and as pictures."""

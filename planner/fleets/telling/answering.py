@@ -1,0 +1,396 @@
+"""From a formulation's decisions to the plan a user gets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from planner.fleets.figures import Decisions, Figures, Verdict
+from planner.fleets.figuring.admitting import round_trips
+from planner.fleets.fleet import Fleet
+from planner.fleets.offers import ROLES, Offers
+from planner.fleets.telling.plan import (
+    MARKETS,
+    Bools,
+    FleetPlan,
+    Floats,
+    Ints,
+    Purchases,
+    Replicas,
+    Service,
+    ShadowPrices,
+)
+from planner.version import __version__
+
+PREFILL, DECODE = ROLES.index("prefill"), ROLES.index("decode")
+RESERVED, ON_DEMAND, SPOT = range(len(MARKETS))
+WHOLE = 1e-5
+"""How far a solver's whole number may lie beside one."""
+SAME = 1e-6
+"""Relative difference within which two costs are one, apart from rounding."""
+
+
+def answer(
+    fleet: Fleet,
+    offers: Offers,
+    figures: Figures,
+    verdict: Verdict,
+    prices: ShadowPrices | None = None,
+    *,
+    method: str = "milp",
+    message: str = "",
+) -> FleetPlan:
+    """Build the plan of what a formulation decided.
+
+    What a solver leaves behind of rounding is taken out: purchases become whole, requests refused
+    are those that the replicas leave, and the objective is the cost of what then stands there.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        What was asked.
+    offers : Offers
+        Deployments on offer.
+    figures : Figures
+        What the formulation was built from.
+    verdict : Verdict
+        What it found and proved.
+    prices : ShadowPrices, optional
+        Shadow prices, where they are known.
+    method : str
+        `milp` or `decomposition`.
+    message : str
+        Why there is no plan, or what else to know.
+
+    Returns
+    -------
+    FleetPlan
+        Without rows where the verdict has no decisions.
+    """
+    decisions = verdict.decisions or _nothing(figures)
+    decisions = _whole_purchases(decisions)
+    runs = _runs(figures, decisions, _classed(fleet))
+    shed = _shed(figures, decisions, runs) if verdict.decisions else decisions.shed
+    runs = _exactly_served(figures, runs, shed)
+    plan = FleetPlan(
+        **_asked(fleet, figures),
+        status=verdict.status,
+        prices=prices,
+        solver=verdict.solver,
+        method=method,
+        seconds=verdict.seconds,
+        planner_version=__version__,
+        message=message,
+        replicas=_replicas(fleet, offers, figures, runs),
+        purchases=_purchases(fleet, figures, decisions, runs, prices),
+        service=_service(fleet, figures, runs, shed, bool(verdict.decisions)),
+    )
+    if verdict.decisions is None:
+        return replace(plan, bound=verdict.bound)
+    return _priced(plan, figures, runs, shed, verdict)
+
+
+def _asked(fleet: Fleet, figures: Figures) -> dict[str, Any]:
+    """Return what a plan says of its question."""
+    return {
+        "fleet": fleet.name,
+        "fleet_digest": fleet.digest,
+        "workloads": tuple(workload.name for workload in fleet.workloads),
+        "pools": tuple(pool.name for pool in fleet.pools),
+        "periods": figures.horizon.names,
+        "hours": figures.horizon.hours,
+        "supply": figures.market.gpus,
+        "classes": tuple(tuple(one.name for one in each.classes) for each in fleet.workloads),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Every choice in every period in which it runs: N rows."""
+
+    choice: Ints
+    period: Ints
+    count: Ints
+    """(N,) replicas."""
+    cell: Ints
+    """(N,) workload x periods + period."""
+    classed: Bools
+    """(N,) whether requests of the workload have classes."""
+    served: Floats | None
+    """(N, K) requests per second by class; 0 where requests are alike."""
+
+
+def _nothing(figures: Figures) -> Decisions:
+    choices, periods = len(figures.choices), len(figures.horizon)
+    pools, workloads = len(figures.market.gpus), len(figures.wanted.least)
+    none = np.zeros((pools, periods))
+    idle, kept = np.zeros((choices, periods), dtype=np.int64), np.zeros((workloads, periods))
+    return Decisions(idle, kept, None, np.zeros(pools), none, none)
+
+
+def _classed(fleet: Fleet) -> Bools:
+    return np.array([bool(workload.classes) for workload in fleet.workloads])
+
+
+def _whole_purchases(decisions: Decisions) -> Decisions:
+    return replace(
+        decisions,
+        reserved=_near_whole(decisions.reserved),
+        on_demand=_near_whole(decisions.on_demand),
+        spot=_near_whole(decisions.spot),
+    )
+
+
+def _near_whole(bought: Floats) -> Floats:
+    """Round what is whole but for rounding; what is not is left for the checker to find."""
+    whole = np.rint(bought)
+    return np.where(np.abs(bought - whole) <= WHOLE, whole, bought)
+
+
+def _runs(figures: Figures, decisions: Decisions, classed: Bools) -> _Runs:
+    choice, period = np.nonzero(decisions.replicas)
+    workload = figures.choices.workload[choice]
+    served = None
+    if decisions.served is not None:
+        can = (figures.choices.rates[choice] > 0) & classed[workload][:, None]
+        served = np.where(can, np.maximum(decisions.served[choice, :, period], 0.0), 0.0)
+    return _Runs(
+        choice,
+        period,
+        decisions.replicas[choice, period],
+        workload * len(figures.horizon) + period,
+        classed[workload],
+        served,
+    )
+
+
+def _by_cell(figures: Figures, runs: _Runs, values: Floats, rows: Bools) -> Floats:
+    """Add up values by workload and period."""
+    shape = figures.wanted.demand.shape
+    cells = int(np.prod(shape))
+    added = np.bincount(runs.cell[rows], values[rows], cells)
+    return np.asarray(added, dtype=np.float64).reshape(shape)
+
+
+def _stages(figures: Figures, runs: _Runs) -> tuple[Bools, Bools]:
+    """Return which rows read prompts, and which write answers."""
+    role = figures.choices.role[runs.choice]
+    return role != DECODE, role != PREFILL
+
+
+def _rate(figures: Figures, runs: _Runs) -> Floats:
+    """Return what one replica of each row serves; with classes at the mix that it serves."""
+    rates = figures.choices.rates[runs.choice]
+    if runs.served is None:
+        return rates[:, 0]
+    shares = figures.wanted.shares[figures.choices.workload[runs.choice]]
+    idle = runs.served.sum(axis=1) <= 0
+    mix = np.where(idle[:, None], shares, runs.served)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        busy = np.where(mix > 0, mix / rates, 0.0).sum(axis=1)
+        mixed = np.where(busy > 0, mix.sum(axis=1) / busy, 0.0)
+    return np.where(runs.classed, mixed, rates[:, 0])
+
+
+def _shed(figures: Figures, decisions: Decisions, runs: _Runs) -> Floats:
+    """Return the requests refused; what a solver rounded becomes what the replicas leave."""
+    wanted = figures.wanted
+    rate = _rate(figures, runs)
+    left = np.zeros_like(wanted.demand)
+    for stage in _stages(figures, runs):
+        largest = np.zeros(wanted.demand.size)
+        np.maximum.at(largest, runs.cell[stage], rate[stage])
+        lost = largest.reshape(left.shape) * wanted.survives[:, None]
+        serves = _by_cell(figures, runs, runs.count * rate, stage) - lost
+        left = np.maximum(left, wanted.demand - serves)
+    left = np.where(left <= 1e-9 * wanted.demand, 0.0, left)
+    decided = np.maximum(decisions.shed, 0.0)
+    # With classes the split says what is refused, and nothing else is left.
+    split = np.zeros(len(wanted.least), dtype=bool)
+    split[figures.choices.workload[runs.choice[runs.classed]]] = True
+    near = (np.abs(decided - left) <= SAME * wanted.demand) & ~split[:, None]
+    return np.where(near, left, decided)
+
+
+def _exactly_served(figures: Figures, runs: _Runs, shed: Floats) -> _Runs:
+    """Scale what is served by class to what is left to serve, apart from solvers' rounding."""
+    if runs.served is None:
+        return runs
+    wanted = figures.wanted
+    served = runs.served.copy()
+    everything = np.ones(len(served), dtype=bool)
+    for index in range(served.shape[1]):
+        total = _by_cell(figures, runs, served[:, index], everything)
+        needed = (wanted.demand - shed) * wanted.shares[:, index : index + 1]
+        near = (total > 0) & (needed <= total * (1.0 + SAME))
+        scale = np.where(near, needed / np.where(near, total, 1.0), 1.0)
+        served[:, index] *= scale.ravel()[runs.cell]
+    return replace(runs, served=served)
+
+
+def _previous(figures: Figures, runs: _Runs) -> Ints:
+    """Return how many replicas ran in the period before each row's."""
+    periods = len(figures.horizon)
+    counts = np.zeros((len(figures.choices), periods), dtype=np.int64)
+    counts[runs.choice, runs.period] = runs.count
+    before = figures.horizon.before[runs.period]
+    first = figures.choices.running[runs.choice] if figures.has_running else runs.count
+    return np.where(before >= 0, counts[runs.choice, before], first)
+
+
+def _starts(figures: Figures, runs: _Runs) -> Ints:
+    starts: Ints = np.maximum(runs.count - _previous(figures, runs), 0)
+    return starts
+
+
+def _replicas(fleet: Fleet, offers: Offers, figures: Figures, runs: _Runs) -> Replicas:
+    choices = figures.choices
+    offer, workload = choices.offer[runs.choice], choices.workload[runs.choice]
+    pool = choices.pool[runs.choice]
+    rows, label = np.unique(offer, return_inverse=True)
+    names = [offers.label[row] for row in rows.tolist()]
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    hours = figures.horizon.hours[runs.period]
+    waits = fleet.prediction.time_to_first_token
+    return Replicas(
+        workload=workload,
+        period=runs.period,
+        pool=pool,
+        spot=choices.spot[runs.choice],
+        label=np.array([places[name] for name in names], dtype=np.int64)[label],
+        role=choices.role[runs.choice],
+        replicas=runs.count,
+        gpus=choices.gpus[runs.choice] * runs.count,
+        requests_per_second=_rate(figures, runs) * runs.count,
+        tpot_seconds=offers.tpot_seconds[offer],
+        ttft_seconds=offers.ttft_seconds[offer] * waits + _round_trips(fleet, workload, pool),
+        starts=_starts(figures, runs),
+        dollars=choices.dollars_per_hour[runs.choice] * runs.count * hours,
+        served=runs.served,
+        labels=tuple(places),
+    )
+
+
+def _round_trips(fleet: Fleet, workload: Ints, pool: Ints) -> Floats:
+    """Return the round trip from a workload's users to a pool; 0 where it is not stated."""
+    row_of, trips = round_trips(fleet)
+    return np.nan_to_num(trips[row_of[workload], pool])
+
+
+def _used(figures: Figures, runs: _Runs, spot: bool) -> Floats:
+    """Return the accelerators of a lane that replicas occupy, by pool and period."""
+    choices = figures.choices
+    shape = len(figures.market.gpus), len(figures.horizon)
+    mine = np.isnan(choices.dollars_per_hour[runs.choice]) & (choices.spot[runs.choice] == spot)
+    gpus = (choices.gpus[runs.choice] * runs.count)[mine].astype(float)
+    at = (choices.pool[runs.choice] * shape[1] + runs.period)[mine]
+    added = np.bincount(at, gpus, shape[0] * shape[1])
+    return np.asarray(added, dtype=np.float64).reshape(shape)
+
+
+def _purchases(
+    fleet: Fleet,
+    figures: Figures,
+    decisions: Decisions,
+    runs: _Runs,
+    prices: ShadowPrices | None,
+) -> Purchases:
+    """List what is bought; replicas use what is reserved first, since it is paid anyway."""
+    hours = figures.horizon.hours
+    reserved, by_period = decisions.reserved, (decisions.on_demand, decisions.spot)
+    steady = _used(figures, runs, spot=False)
+    rest = np.maximum(steady - reserved[:, None], 0.0)
+    used = np.minimum(rest, decisions.on_demand), _used(figures, runs, spot=True)
+    worth = np.full(steady.shape, math.nan) if prices is None else prices.pools
+    (pools,) = np.nonzero(reserved)
+    mean = hours / hours.sum()
+    parts = [
+        _bought(pools, RESERVED, np.full(len(pools), -1), reserved[pools])
+        | {
+            "dollars": reserved[pools] * figures.market.reserved_dollars[pools] * hours.sum(),
+            "used_gpus": (np.minimum(steady, reserved[:, None]) @ mean)[pools],
+            "shadow_price": (worth @ mean)[pools],
+        }
+    ]
+    dollars = figures.market.on_demand_dollars, figures.market.spot_dollars
+    for market, bought, use, price in zip((ON_DEMAND, SPOT), by_period, used, dollars, strict=True):
+        pool, period = np.nonzero(bought)
+        gpus = bought[pool, period]
+        parts.append(
+            _bought(pool, market, period, gpus)
+            | {
+                "dollars": gpus * price[pool] * hours[period],
+                "used_gpus": use[pool, period],
+                "shadow_price": worth[pool, period],
+            }
+        )
+    return _joined(fleet, parts)
+
+
+def _bought(pool: Ints, market: int, period: Ints, gpus: Floats) -> dict[str, Ints | Floats]:
+    return {"pool": pool, "market": np.full(len(pool), market), "period": period, "gpus": gpus}
+
+
+def _joined(fleet: Fleet, parts: list[dict[str, Ints | Floats]]) -> Purchases:
+    """Join the ways of paying, sorted by pool, way and period."""
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((columns["period"], columns["market"], columns["pool"]))
+    columns = {name: values[order] for name, values in columns.items()}
+    size = np.array([one.gpus_per_node or math.nan for one in fleet.pools])
+    return Purchases(
+        **columns,
+        nodes=columns["gpus"] / size[columns["pool"]],
+        utilisation=columns["used_gpus"] / columns["gpus"],
+    )
+
+
+def _service(fleet: Fleet, figures: Figures, runs: _Runs, shed: Floats, found: bool) -> Service:
+    demand = figures.wanted.demand
+    if not found:
+        demand = demand[:, :0]
+    serves = runs.count * _rate(figures, runs)
+    stages = [_by_cell(figures, runs, serves, rows) for rows in _stages(figures, runs)]
+    capacity = np.minimum(*stages)[:, : demand.shape[1]]
+    shed = shed[:, : demand.shape[1]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        utilisation = np.where(capacity > 0, (demand - shed) / capacity, math.nan)
+    priority = np.array([workload.priority for workload in fleet.workloads], dtype=np.int64)
+    return Service(demand, capacity, shed, utilisation, priority)
+
+
+def _priced(
+    plan: FleetPlan,
+    figures: Figures,
+    runs: _Runs,
+    shed: Floats,
+    verdict: Verdict,
+) -> FleetPlan:
+    """Fill in what the plan costs, and how far that is from the bound."""
+    horizon = figures.horizon
+    starting = figures.choices.startup_dollars[runs.choice] * horizon.weight[runs.period]
+    starts = plan.replicas.starts
+    dollars = float(
+        plan.purchases.dollars.sum()
+        + np.nansum(plan.replicas.dollars)
+        # What is never started may have no price of starting.
+        + (np.where(starts > 0, starting, 0.0) * starts).sum()
+    )
+    refused = figures.wanted.shed_dollars @ shed @ (horizon.hours * 3600.0)
+    objective = dollars + float(refused)
+    if not math.isclose(objective, verdict.objective, rel_tol=SAME, abs_tol=SAME):
+        objective = verdict.objective  # The checker will say that the plan does not cost this.
+    bound = verdict.bound
+    if objective < bound <= objective + SAME * abs(objective):
+        bound = objective
+    gap = (objective - bound) / max(abs(objective), 1e-12)
+    return replace(
+        plan,
+        objective=objective,
+        bound=bound,
+        gap=gap,
+        dollars=dollars,
+        dollars_per_hour=dollars / float(horizon.hours.sum()),
+    )

@@ -1,0 +1,1 @@
+"""What if: guarantees given up, demand above plan, workloads that rise at once."""

@@ -1,0 +1,168 @@
+"""The price of robustness: what a fleet costs when more and more workloads may rise at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.errors import InputError, Problem
+from planner.fleets.candidates.offering import offers as offers_of
+from planner.fleets.fleet import Fleet, Robustness
+from planner.fleets.offers import Offers
+from planner.fleets.solving import solve_fleet
+from planner.fleets.telling.columns import records
+from planner.fleets.telling.plan import FleetPlan
+from planner.plotting import COLOURS, figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTH = 3.5
+"""Inches of a page's column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Robust:
+    """A plan for which so many workloads may rise at once."""
+
+    workloads: int
+    """Most workloads that rise; 0 plans for none."""
+    status: str
+    objective: float
+    """Dollars over the horizon, with what refused requests cost."""
+    bound: float
+    gap: float
+    price: float
+    """Part by which it is dearer than the plan for which none rises."""
+    least: float
+    """Least that the price may be, by the bounds of both."""
+    most: float
+    """Most that it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOfRobustness:
+    """Cost over the number of workloads that may rise."""
+
+    fleet: str
+    rise: float
+    """By how much a workload rises: 0.5 is half as much again."""
+    rows: tuple[Robust, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per number of workloads."""
+        return records(Robust, self.rows)
+
+    @property
+    def text(self) -> str:
+        """One line per number of workloads."""
+        return "\n".join(_line(row, self.rise) for row in self.rows)
+
+
+def _line(row: Robust, rise: float) -> str:
+    lead = f"{row.workloads} may rise by {rise:.0%}" if row.workloads else "none rises"
+    if math.isnan(row.objective):
+        return f"{lead}: {row.status}"
+    price = f", {row.price:.1%} more" if row.workloads and not math.isnan(row.price) else ""
+    return f"{lead}: ${row.objective:,.2f}{price}"
+
+
+def price_of_robustness(
+    fleet: Fleet,
+    offers: Offers | None = None,
+    most_workloads: int | None = None,
+    rise: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> PriceOfRobustness:
+    """Plan a fleet for which 0, 1, ... workloads may rise at once.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        What is asked. Only the plain formulation knows robustness: fleets of some dozens of
+        workloads.
+    offers : Offers, optional
+        Deployments on offer. Left out: from the fleet's files, or tabulated.
+    most_workloads : int, optional
+        Left out: all.
+    rise : float, optional
+        By how much they rise. Left out: as the fleet's `robustness` says, or by half.
+    progress : callable, optional
+        Told which part of the work is done.
+
+    Raises
+    ------
+    InputError
+        Where there are fewer workloads, or the fleet insists on the decomposition; and as
+        `planner.fleets.solving.solve_fleet` does.
+    SolverError, CheckError
+        As `solve_fleet` does.
+    """
+    count = len(fleet.workloads)
+    most = count if most_workloads is None else most_workloads
+    if not 0 <= most <= count:
+        expected = f"a number from 0 to {count}, the workloads there are"
+        raise InputError(Problem(expected, str(most), "most_workloads"))
+    if rise is None:
+        rise = fleet.robustness.rise if fleet.robustness is not None else 0.5
+    offers = offers_of(fleet) if offers is None else offers
+    plans = []
+    for rising in range(most + 1):
+        asked = Robustness(workloads=rising, rise=rise) if rising else None
+        plans.append(solve_fleet(fleet.model_copy(update={"robustness": asked}), offers))
+        if progress is not None:
+            progress((rising + 1) / (most + 1))
+    rows = tuple(_row(rising, plan, plans[0]) for rising, plan in enumerate(plans))
+    return PriceOfRobustness(fleet.name, rise, rows)
+
+
+def _row(rising: int, plan: FleetPlan, none: FleetPlan) -> Robust:
+    def part(of: float, beside: float) -> float:
+        return of / beside - 1.0 if beside > 0 else math.nan
+
+    return Robust(
+        workloads=rising,
+        status=plan.status,
+        objective=plan.objective,
+        bound=plan.bound,
+        gap=plan.gap,
+        price=part(plan.objective, none.objective),
+        # What may rise costs nothing less.
+        least=max(part(plan.bound, none.objective), 0.0) if plan.found and none.found else math.nan,
+        most=part(plan.objective, none.bound),
+    )
+
+
+def plot_robustness(path: str | Path, found: PriceOfRobustness, width: float = WIDTH) -> None:
+    """Draw the price of robustness over the number of workloads that may rise.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, ending in .svg, .png or .pdf.
+    found : PriceOfRobustness
+        Those without a plan are left out.
+    width : float
+        Inches.
+
+    Raises
+    ------
+    InputError
+        Where the file has another suffix.
+    OutputError
+        Where it cannot be written.
+    """
+    rows = [row for row in found.rows if not math.isnan(row.price)]
+    with figure(path, width) as axes:
+        number = [row.workloads for row in rows]
+        low, high = [100 * row.least for row in rows], [100 * row.most for row in rows]
+        axes.fill_between(number, low, high, color=COLOURS[0], alpha=0.2, lw=0)
+        axes.plot(number, [100 * row.price for row in rows], marker="o", ms=3, color=COLOURS[0])
+        axes.set_ylim(bottom=0)
+        axes.locator_params(axis="x", integer=True)
+        axes.set_xlabel(f"workloads that may rise by {found.rise:.0%} at once")
+        axes.set_ylabel("% dearer")
+        axes.set_title(f"Price of robustness, {found.fleet}", loc="left")
