@@ -1,6 +1,37 @@
-"""Makes the modules of `examples/` importable: tests compare with what the examples compute."""
+"""What tests share: modules of `examples/` can be imported, and `run` runs the command line."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+
+
+class Ran(NamedTuple):
+    """What a command returned and printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys) -> Callable[..., Ran]:
+    """Call the command as the console script does; return exit code and what was printed."""
+    from planner import cli
+
+    def call(*words: object) -> Ran:
+        monkeypatch.setattr("sys.argv", ["planner", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        return Ran(code, told.out, told.err)
+
+    return call

@@ -67,31 +67,6 @@ HOPELESS = {
 WRONG = {**CHAT, "name": "wrong", "pools": [{"accelerator": "h100sxm5000"}]}
 
 
-class Ran:
-    """What a command printed and returned."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command as the console script does; return exit code and what was printed."""
-
-    def call(*words: object) -> Ran:
-        monkeypatch.setattr("sys.argv", ["planner", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return Ran(code, told.out, told.err)
-
-    return call
-
-
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Three instance files in the working directory: good, infeasible, wrong."""

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import Ran
 from typer.testing import CliRunner
 
 import planner
@@ -35,24 +34,6 @@ workload,pool,label,gpus,requests_per_second,tpot_seconds
 chat,h100,tp2,2,3.1,0.016
 chat,h100,tp4,4,7.4,0.015
 """
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command as the console script does; return exit code and what was printed."""
-
-    def call(*words: object) -> Ran:
-        monkeypatch.setattr("sys.argv", ["planner", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return Ran(code, told.out, told.err)
-
-    return call
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import csv
 import json
 import math
 import random
-import sys
 from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from random_instances import random_instance
 
 import planner
-from planner import cli, recomputing, verifying
+from planner import recomputing, verifying
 from planner.candidates import label, tabulate
 from planner.errors import CheckError, InputError, OutputError
 from planner.frontiers import COLUMNS, Frontier, frontier
@@ -447,19 +447,9 @@ def test_progress_counts_over_all_values(chat):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command as the console script does; return exit code, output and errors."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["planner", "frontier", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
+def run(run):
+    """Call the command; return exit code, output and errors."""
+    return partial(run, "frontier")
 
 
 @pytest.fixture
