@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import planner
 from planner import cli
-from planner.cli import fleets as command
+from planner.cli import planning
 from planner.fleets.files.schema import fleet_schema
 
 ROOT = Path(__file__).parent.parent
@@ -232,11 +232,11 @@ def test_infernos_folder_is_planned_as_it_is(run, tmp_path, monkeypatch):
 
 
 def test_progress_is_shown_only_of_long_work(monkeypatch, capsys):
-    with command._progress("day", quiet=False) as tell:
+    with planning._progress("day", quiet=False) as tell:
         tell("relaxation", 12.0, 11.0)
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(command, "LOG_SECONDS", 0.0)
-    with command._progress("day", quiet=False) as tell:
+    monkeypatch.setattr(planning, "LOG_SECONDS", 0.0)
+    with planning._progress("day", quiet=False) as tell:
         tell("whole patterns", 12.0, 11.88)
         tell("solving", float("nan"), float("nan"))
     told = capsys.readouterr()
@@ -245,14 +245,14 @@ def test_progress_is_shown_only_of_long_work(monkeypatch, capsys):
         "day: whole patterns, plan $12.00, bound $11.88, gap 0.01",
         "day: solving",
     ]
-    with command._progress("day", quiet=True) as tell:
+    with planning._progress("day", quiet=True) as tell:
         tell("solving", float("nan"), float("nan"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_relaxation_is_not_called_a_plan():
-    assert command._stage("relaxation", 12.0, float("-inf")) == "relaxation, relaxed $12.00"
-    assert command._stage("solving", float("inf"), 3.0) == "solving, bound $3.00"
+    assert planning._stage("relaxation", 12.0, float("-inf")) == "relaxation, relaxed $12.00"
+    assert planning._stage("solving", float("inf"), 3.0) == "solving, bound $3.00"
 
 
 def test_schema_of_fleets_describes_every_field_and_what_a_file_may_say(run):

@@ -6,7 +6,16 @@ import sys
 
 import typer
 
-from planner.cli import batching, explaining, fleets, frontiers, looking, reporting, solving
+from planner.cli import (
+    batching,
+    explaining,
+    fleets,
+    frontiers,
+    looking,
+    reporting,
+    solving,
+    what_if,
+)
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
 __all__ = [
@@ -19,6 +28,7 @@ __all__ = [
     "main",
     "reporting",
     "solving",
+    "what_if",
 ]
 
 

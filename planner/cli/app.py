@@ -23,6 +23,7 @@ ORDER = (
     "frontier",
     "report",
     "fleet",
+    "what-if",
     "check",
     "estimate",
     "catalogue",

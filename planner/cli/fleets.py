@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.planning import (
+    Gap,
+    How,
+    Method,
+    TimeLimit,
+    at_work,
+    check_places,
+    make_folder,
+    offered,
+)
 
 if TYPE_CHECKING:
     from planner.fleets.fleet import Fleet
-    from planner.fleets.offers import Offers
     from planner.fleets.telling.plan import FleetPlan
 
-PATIENCE = 1.0
-"""Seconds of silence before it is shown how far the work is."""
-LOG_SECONDS = 30.0
-"""Seconds between two lines of a log, where there is no terminal."""
 EXAMPLES = (
     "Example: planner fleet fleets/day --folder plan --plot use.svg --stack areas.svg",
     "planner fleet fleet.yaml --csv plan.csv --purchases bought.csv --gap 1e-3 --time-limit 60",
     "planner fleet fleets/* --folder plans",
     "planner check plan fleets/day",
 )
-
-Method = Literal["auto", "milp", "decomposition"]
-Tell = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +90,9 @@ def fleet(
         Path | None,
         typer.Option(metavar="FILE", help="Draw which workloads occupy each pool."),
     ] = None,
-    method: Annotated[
-        Method | None, typer.Option(help="Use this formulation, whatever the fleet says.")
-    ] = None,
-    gap: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=0.99, metavar="PART", help="Stop this near the optimum; 0 proves it."
-        ),
-    ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="S", help="Seconds after which the best plan so far is it."),
-    ] = None,
+    method: Method = None,
+    gap: Gap = None,
+    time_limit: TimeLimit = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no plans.")] = False,
 ) -> None:
     """Plan fleets: which replicas run where and when, and what is bought, at least cost.
@@ -111,12 +102,11 @@ def fleet(
     results = Results(csv, purchases, service, plot, stack, folder)
     homes = _homes(fleets, results)
     for home in filter(None, homes):
-        _make(home)
+        make_folder(home)
     _insist(fleets, results)
-    changes = {"method": method, "relative_gap": gap, "time_limit_seconds": time_limit}
-    asked = {name: value for name, value in changes.items() if value is not None}
+    how = How(method, gap, time_limit)
     codes = [
-        _answer(path, home, results, asked, quiet) for path, home in zip(fleets, homes, strict=True)
+        _answer(path, home, results, how, quiet) for path, home in zip(fleets, homes, strict=True)
     ]
     raise typer.Exit(exit_code(codes))
 
@@ -142,7 +132,7 @@ def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
 
 def _insist(fleets: Sequence[Path], results: Results) -> None:
     """Refuse results that could not be written, before anything is solved."""
-    from planner.errors import InputError, OutputError, Problem
+    from planner.errors import InputError, Problem
 
     single = results.single()
     if len(fleets) > 1 and single:
@@ -150,25 +140,15 @@ def _insist(fleets: Sequence[Path], results: Results) -> None:
         raise InputError(
             Problem("one fleet beside it", f"{len(fleets)}", option, fix) for option in single
         )
-    if results.plot or results.stack:
-        from planner.plotting import check_suffix
-
-        for picture in filter(None, (results.plot, results.stack)):
-            check_suffix(picture)
-    for path in single.values():
-        if not path.parent.is_dir():
-            reason = "no such file or directory"
-            raise OutputError(f"{path}: cannot write here ({reason}). Name another file.")
+    check_places(single.values(), (results.plot, results.stack))
 
 
-def _answer(
-    path: Path, home: Path | None, results: Results, changes: dict[str, Any], quiet: bool
-) -> str:
+def _answer(path: Path, home: Path | None, results: Results, how: How, quiet: bool) -> str:
     """Plan one fleet, show and write it; return its status. A failure is told at once."""
     from planner.errors import InputError, PlannerError
 
     try:
-        plan = _planned(path, changes, quiet)
+        plan = _planned(path, how, quiet)
     except PlannerError as error:
         typer.echo(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
@@ -177,84 +157,15 @@ def _answer(
     return plan.status
 
 
-def _planned(path: Path, changes: dict[str, Any], quiet: bool) -> FleetPlan:
-    """Plan one fleet; what turns out to be wrong on the way is placed in its file."""
-    from planner.errors import InputError
-    from planner.fleets.reading import located, open_fleet
+def _planned(path: Path, how: How, quiet: bool) -> FleetPlan:
+    from planner.fleets.reading import open_fleet
     from planner.fleets.solving import solve_fleet
 
     asked, offers = open_fleet(path)
-    if changes:
-        solver = asked.solver.model_copy(update=changes)
-        asked = asked.model_copy(update={"solver": solver})
-    try:
-        with _progress(asked.name, quiet) as tell:
-            offers = offered(asked, tell) if offers is None else offers
-            tell("solving", math.nan, math.nan)
-            return solve_fleet(asked, offers, tell)
-    except InputError as error:
-        raise InputError(located(error.problems, path)) from None
-
-
-def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
-    """Return the deployments on offer to a fleet, and tell how many were evaluated."""
-    from planner.fleets.candidates.offering import offers
-
-    def told(done: int) -> None:
-        if tell is not None:
-            tell(f"{done:,} deployments evaluated", math.nan, math.nan)
-
-    return offers(asked, told)
-
-
-@contextmanager
-def _progress(name: str, quiet: bool) -> Iterator[Tell]:
-    """Show how far a fleet is, once it takes long: a line that changes, or lines of a log."""
-    from threading import Timer
-    from time import monotonic
-
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.text import Text
-
-    console = Console(stderr=True, quiet=quiet, highlight=False)
-    seen = TextColumn("{task.description}", markup=False)
-    live = console.is_terminal and not quiet
-    bar = Progress(SpinnerColumn(), seen, TimeElapsedColumn(), console=console, transient=True)
-    line = bar.add_task(name)
-    logged = monotonic()
-
-    def tell(stage: str, cost: float, bound: float) -> None:
-        nonlocal logged
-        text = f"{name}: {_stage(stage, cost, bound)}"
-        bar.update(line, description=text)
-        if not live and monotonic() - logged >= LOG_SECONDS:
-            logged = monotonic()
-            console.print(Text(text), soft_wrap=True)
-
-    timer = Timer(PATIENCE, bar.start if live else lambda: None)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield tell
-    finally:
-        timer.cancel()
-        timer.join()
-        if bar.live.is_started:
-            bar.stop()
-
-
-def _stage(stage: str, cost: float, bound: float) -> str:
-    """Say where the work is: what the best plan costs, and what none can be below."""
-    parts = [stage]
-    if math.isfinite(cost):
-        # The relaxation has parts of replicas; that is no plan yet.
-        parts.append(f"{'relaxed' if stage == 'relaxation' else 'plan'} ${cost:,.2f}")
-    if math.isfinite(bound):
-        parts.append(f"bound ${bound:,.2f}")
-    if math.isfinite(cost) and math.isfinite(bound) and cost:
-        parts.append(f"gap {max(0.0, (cost - bound) / abs(cost)):.2g}")
-    return ", ".join(parts)
+    asked = how.applied(asked)
+    with at_work(path, asked, offers, quiet) as (offers, tell):
+        tell("solving", math.nan, math.nan)
+        return solve_fleet(asked, offers, tell)
 
 
 def _show(plan: FleetPlan, quiet: bool) -> None:
@@ -279,18 +190,6 @@ def _write(plan: FleetPlan, home: Path | None, results: Results) -> None:
             write(path)
     if results.plot or results.stack:
         _draw(plan, results)
-
-
-def _make(folder: Path) -> None:
-    from planner.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"{folder}: cannot write here ({reason}). Name another folder."
-        ) from error
 
 
 def _draw(plan: FleetPlan, results: Results) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -138,6 +139,14 @@ def decide(
     if shadow is None:
         return verdict, None
     return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
+
+
+def within(progress: Progress | None, part: str) -> Progress | None:
+    """Tell that a part of some work begins; return whom to tell how far that part is."""
+    if progress is None:
+        return None
+    progress(part, math.nan, math.nan)
+    return lambda stage, cost, bound: progress(f"{part}, {stage}", cost, bound)
 
 
 def _better(one: Verdict, other: Verdict, gap: float) -> Verdict:

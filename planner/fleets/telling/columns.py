@@ -92,6 +92,21 @@ def records(kind: type, rows: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)
 
 
+def write_frame(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a pandas table of numbers and names as CSV.
+
+    Raises
+    ------
+    OutputError
+        Where the path cannot be written.
+    """
+    columns: dict[str, Column] = {
+        str(name): values.to_numpy() if values.dtype.kind in "if" else list(values)
+        for name, values in table.items()
+    }
+    write_columns(path, columns, len(table))
+
+
 def _is_constant(column: Column) -> bool:
     return column is None or isinstance(column, str | float)
 

@@ -85,7 +85,7 @@ def _cost(plan: FleetPlan) -> Table:
     return table
 
 
-def _table(title: str, *columns: tuple[str, bool]) -> Table:
+def plain_table(title: str, *columns: tuple[str, bool]) -> Table:
     """Start a table; numbers stand to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
     for name, number in columns:
@@ -108,7 +108,7 @@ def _workloads(plan: FleetPlan) -> list[RenderableType]:
     gpus = np.bincount(cell, rows.gpus, count * periods).reshape(size)
     replicas = np.bincount(cell, rows.replicas, count * periods).reshape(size)
     order = np.argsort(-(gpus @ plan.hours), kind="stable")[:MOST_ROWS]
-    table = _table(
+    table = plain_table(
         "Workloads",
         ("workload", False),
         ("requests/s\nat peak", True),
@@ -153,7 +153,7 @@ def _deployments(plan: FleetPlan) -> list[RenderableType]:
     known, first, place = np.unique(key, return_index=True, return_inverse=True)
     weight = np.bincount(place, rows.gpus * plan.hours[rows.period], len(known))
     order = np.argsort(-weight, kind="stable")[:MOST_ROWS]
-    table = _table(
+    table = plain_table(
         "Deployments",
         ("workload", False),
         ("deployment", False),
@@ -217,7 +217,7 @@ def _pools(plan: FleetPlan) -> list[RenderableType]:
     bought = _bought(plan)
     worth = _peak_prices(plan)
     markets = [m for m in range(len(MARKETS)) if bought.gpus[m].any()]
-    table = _table(
+    table = plain_table(
         "Pools",
         ("pool", False),
         ("there\nare", True),
@@ -272,7 +272,7 @@ def _shed(plan: FleetPlan) -> list[RenderableType]:
     refused, asked = plan.service.shed @ seconds, plan.service.demand @ seconds
     some = int((refused > 0).sum())
     order: Ints = np.argsort(-refused, kind="stable")[: min(some, MOST_ROWS)]
-    table = _table(
+    table = plain_table(
         "Refused requests",
         ("workload", False),
         ("priority", True),

@@ -11,7 +11,7 @@ from planner.errors import InputError
 from planner.fleets.candidates.offering import offers as offers_of
 from planner.fleets.fleet import Demand, Fleet, FleetWorkload
 from planner.fleets.offers import Offers
-from planner.fleets.solving import solve_fleet
+from planner.fleets.solving import Progress, solve_fleet, within
 from planner.fleets.telling.columns import records
 from planner.fleets.telling.plan import FleetPlan
 
@@ -78,7 +78,7 @@ def guarantees(
     fleet: Fleet,
     offers: Offers | None = None,
     plan: FleetPlan | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Guarantees:
     """Say what each guarantee costs: the plan with it, less the plan without it.
 
@@ -95,7 +95,7 @@ def guarantees(
     plan : FleetPlan, optional
         The answer to `fleet`, where it is known.
     progress : callable, optional
-        Told which part of the work is done.
+        Told which plan is sought and how far it is, as by `solve_fleet`.
 
     Raises
     ------
@@ -106,19 +106,19 @@ def guarantees(
     found = list(_loosened(fleet))
     if len(found) > 1:
         found.append((ALL, "the plan that guarantees nothing", _without_all(fleet)))
-    plan = solve_fleet(fleet, offers) if plan is None else plan
+    if plan is None:
+        plan = solve_fleet(fleet, offers, within(progress, "as it is"))
     rows = []
-    for index, (name, detail, without) in enumerate(found):
-        if progress is not None:
-            progress((index + 1) / (len(found) + 1))
-        rows.append(_cost(plan, name, detail, _solved(without, offers)))
+    for index, (name, detail, without) in enumerate(found, 1):
+        part = within(progress, f"without {name} ({index} of {len(found)})")
+        rows.append(_cost(plan, name, detail, _solved(without, offers, part)))
     return Guarantees(fleet.name, plan.status, plan.objective, plan.gap, tuple(rows))
 
 
-def _solved(fleet: Fleet, offers: Offers) -> FleetPlan | None:
+def _solved(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetPlan | None:
     """Return the plan; none where what was guaranteed had made some statement needless."""
     try:
-        return solve_fleet(fleet, offers)
+        return solve_fleet(fleet, offers, progress)
     except InputError:
         return None
 

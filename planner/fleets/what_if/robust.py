@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,10 @@ from planner.errors import InputError, Problem
 from planner.fleets.candidates.offering import offers as offers_of
 from planner.fleets.fleet import Fleet, Robustness
 from planner.fleets.offers import Offers
-from planner.fleets.solving import solve_fleet
+from planner.fleets.solving import Progress, solve_fleet, within
 from planner.fleets.telling.columns import records
 from planner.fleets.telling.plan import FleetPlan
+from planner.instance import LARGEST_QUANTITY
 from planner.plotting import COLOURS, figure
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def price_of_robustness(
     offers: Offers | None = None,
     most_workloads: int | None = None,
     rise: float | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> PriceOfRobustness:
     """Plan a fleet for which 0, 1, ... workloads may rise at once.
 
@@ -91,13 +91,13 @@ def price_of_robustness(
     rise : float, optional
         By how much they rise. Left out: as the fleet's `robustness` says, or by half.
     progress : callable, optional
-        Told which part of the work is done.
+        Told which plan is sought and how far it is, as by `solve_fleet`.
 
     Raises
     ------
     InputError
-        Where there are fewer workloads, or the fleet insists on the decomposition; and as
-        `planner.fleets.solving.solve_fleet` does.
+        Where there are fewer workloads, the rise is none, or the fleet insists on the
+        decomposition; and as `planner.fleets.solving.solve_fleet` does.
     SolverError, CheckError
         As `solve_fleet` does.
     """
@@ -108,13 +108,15 @@ def price_of_robustness(
         raise InputError(Problem(expected, str(most), "most_workloads"))
     if rise is None:
         rise = fleet.robustness.rise if fleet.robustness is not None else 0.5
+    if not 0 <= rise <= LARGEST_QUANTITY:
+        raise InputError(Problem("a rise from 0, such as 0.5", f"{rise:g}", "rise"))
     offers = offers_of(fleet) if offers is None else offers
     plans = []
     for rising in range(most + 1):
         asked = Robustness(workloads=rising, rise=rise) if rising else None
-        plans.append(solve_fleet(fleet.model_copy(update={"robustness": asked}), offers))
-        if progress is not None:
-            progress((rising + 1) / (most + 1))
+        part = within(progress, f"{rising} of at most {most} rising")
+        changed = fleet.model_copy(update={"robustness": asked})
+        plans.append(solve_fleet(changed, offers, part))
     rows = tuple(_row(rising, plan, plans[0]) for rising, plan in enumerate(plans))
     return PriceOfRobustness(fleet.name, rise, rows)
 

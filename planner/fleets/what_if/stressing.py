@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from planner.errors import InputError, Problem
 from planner.fleets.candidates.offering import offers as offers_of
 from planner.fleets.fleet import Fleet
 from planner.fleets.offers import Offers
-from planner.fleets.solving import solve_fleet
+from planner.fleets.solving import Progress, solve_fleet, within
 from planner.fleets.telling.columns import records
 from planner.fleets.telling.plan import FleetPlan, Floats
 from planner.plotting import COLOURS, GREY, figure
@@ -212,7 +212,7 @@ def compare_headrooms(
     offers: Offers | None = None,
     headrooms: Sequence[float] = HEADROOMS,
     factor: float = INFLATION,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Headrooms:
     """Plan a fleet with several head-rooms, and stress each plan.
 
@@ -227,7 +227,7 @@ def compare_headrooms(
     factor : float
         On all demand.
     progress : callable, optional
-        Told which part of the work is done.
+        Told which plan is sought and how far it is, as by `solve_fleet`.
 
     Raises
     ------
@@ -238,14 +238,14 @@ def compare_headrooms(
         raise InputError(Problem("a head-room from 0 to below 1", f"{wrong[0]:g}", "headrooms"))
     offers = offers_of(fleet) if offers is None else offers
     rows = []
-    for index, part in enumerate(headrooms):
+    for index, part in enumerate(headrooms, 1):
         workloads = tuple(
             one.model_copy(update={"headroom": float(part)}) for one in fleet.workloads
         )
         changed = fleet.model_copy(update={"workloads": workloads})
-        rows.append(_headroom(solve_fleet(changed, offers), changed, float(part), factor))
-        if progress is not None:
-            progress((index + 1) / len(headrooms))
+        told = within(progress, f"head-room {part:.0%} ({index} of {len(headrooms)})")
+        plan = solve_fleet(changed, offers, told)
+        rows.append(_headroom(plan, changed, float(part), factor))
     return Headrooms(fleet.name, factor, tuple(rows))
 
 
