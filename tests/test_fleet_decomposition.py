@@ -6,17 +6,17 @@ import itertools
 import math
 import random
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from fleets_by_hand import cheapest as cheapest_by_hand
 from random_fleets import FEATURES, random_figures
 
-from planner.fleets.figures import Figures
+from planner.fleets.figures import Choices, Figures
 from planner.formulations import fleet
 from planner.formulations.decomposition import deciding
-from planner.formulations.decomposition.blocks import blocks, unsupported
+from planner.formulations.decomposition.blocks import blocks, twins, unsupported
 from planner.formulations.decomposition.covering import Task, TooManyError, cheapest, within
 from planner.formulations.decomposition.generating import generate
 from planner.formulations.decomposition.integral import Chosen, Goal, choose
@@ -42,6 +42,48 @@ def test_both_formulations_and_brute_force_agree(seed: int) -> None:
         assert verdict.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
         assert plain.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
         assert verdict.bound <= by_hand * (1 + 1e-9) + 1e-9
+
+
+def _with_twins(seed: int) -> Figures:
+    """A random fleet in which every steady choice is there once more on spot accelerators.
+
+    Pools offer few of these, of a number that replicas often cannot fill.
+    """
+    features = KNOWN & {"no_mixing", "n_plus_1", "reserved", "nodes", "budget", "min_replicas"}
+    figures = random_figures(seed, features=features)
+    chance = np.random.default_rng(seed)
+    bought, choices = figures.market, figures.choices
+    limit = chance.integers(1, 6, len(bought.gpus)) * bought.granule
+    spot = 0.4 * np.nan_to_num(bought.on_demand_dollars, nan=1.0)
+    bought = replace(bought, spot_dollars=spot, spot_gpus=limit.astype(float))
+    names = [field.name for field in fields(choices)]
+    order = np.argsort(np.tile(choices.workload, 2), kind="stable")
+    both = {name: np.tile(getattr(choices, name), 2)[order] for name in names if name != "rates"}
+    twice = Choices(**both, rates=np.tile(choices.rates, (2, 1))[order])
+    on_spot = np.repeat([False, True], len(choices))[order]
+    return replace(figures, market=bought, choices=replace(twice, spot=on_spot))
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_replicas_that_may_run_either_way_are_told_apart_at_the_end(seed: int) -> None:
+    figures = _with_twins(seed)
+    assert (twins(figures) >= 0).sum() * 2 == len(figures.choices)
+    plain = fleet.solve(figures)
+    verdict, _ = deciding.solve(figures, relative_gap=0.0, time_limit_seconds=60)
+    assert verdict.status == plain.status
+    if plain.decisions is not None:
+        assert verdict.objective == pytest.approx(plain.objective, rel=1e-7, abs=1e-9)
+        assert verdict.bound <= plain.objective * (1 + 1e-9) + 1e-9
+
+
+def test_twins_that_do_not_fill_their_lanes_are_planned_apart() -> None:
+    """Three accelerators of each kind are enough for six, but not for three replicas of two."""
+    missed = 0
+    for seed in range(120):
+        figures = _with_twins(seed)
+        goal = Goal(0.0, time.perf_counter() + 60)
+        missed += deciding.solve_once(figures, twins(figures), goal).missed
+    assert missed > 3
 
 
 def test_the_random_fleets_have_every_feature_and_both_answers() -> None:

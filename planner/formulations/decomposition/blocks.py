@@ -1,7 +1,9 @@
 """The parts of a fleet: one block per workload and period, and the lanes through which they share.
 
-A lane is a pool's accelerators of one kind: steady, spot, or priced by the replica itself. All
-that blocks have in common is how many accelerators of each lane they occupy in each period (G1).
+A lane is a pool's accelerators of one kind: steady, spot, or priced by the replica itself. A
+replica that serves as much on spot accelerators as on steady ones is in a lane of its own, either:
+told apart only at the end, such replicas leave half as much to choose from. All that blocks have in
+common is how many accelerators of each lane they occupy in each period (G1).
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import numpy as np
 
 from planner.fleets.figures import Bools, Figures, Floats, Ints
 
-STEADY, SPOT, OWN = 0, 1, 2
-KINDS = 3
+STEADY, SPOT, OWN, EITHER = 0, 1, 2, 3
+KINDS = 4
 UNLIMITED = 1e9
 
 
@@ -88,17 +90,44 @@ OF_WORKLOADS = ("choice", "gpus", "rate", "lane", "dollars", "most", "least", "s
 OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
 
 
-def blocks(figures: Figures) -> Blocks:
+def twins(figures: Figures) -> Ints:
+    """Return for every steady choice the spot one that differs in nothing but its lane.
+
+    Returns
+    -------
+    ndarray, shape (C,)
+        Index of the choice; -1 where there is none, where starts cost, or where a replica has a
+        price of its own.
+    """
+    choices = figures.choices
+    alike = np.isnan(choices.dollars_per_hour) & (choices.startup_dollars == 0)
+    rows = np.flatnonzero(alike)
+    said = (choices.workload, choices.pool, choices.gpus, choices.role, *choices.rates.T)
+    described = np.column_stack([values[rows] for values in said])
+    _, kind = np.unique(described, axis=0, return_inverse=True)
+    found = np.full(len(choices), -1, dtype=np.int64)
+    spot = choices.spot[rows]
+    first = np.full(len(rows), -1, dtype=np.int64)
+    first[kind[spot][::-1]] = rows[spot][::-1]
+    _, once = np.unique(kind[~spot], return_index=True)
+    found[rows[~spot][once]] = first[kind[~spot][once]]
+    return found
+
+
+def blocks(figures: Figures, twin: Ints | None = None) -> Blocks:
     """Take a fleet apart (G1).
 
     Parameters
     ----------
     figures : Figures
         Of a fleet that `unsupported` has no objection to.
+    twin : ndarray, optional
+        Choices not to be told apart, from `twins`.
     """
     wanted, horizon = figures.wanted, figures.horizon
     workloads, periods = wanted.demand.shape
-    choice = _padded(figures.choices.workload, workloads)
+    twin = np.full(len(figures.choices), -1, dtype=np.int64) if twin is None else twin
+    choice = _padded(figures.choices.workload, workloads, twin[twin >= 0])
     hours = horizon.hours
     demand = wanted.demand.ravel()
     return Blocks(
@@ -113,24 +142,26 @@ def blocks(figures: Figures) -> Blocks:
         shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
         hours=hours,
         lanes=KINDS * len(figures.market.gpus),
-        **_described(figures, choice),
+        **_described(figures, choice, twin >= 0),
     )
 
 
-def _padded(workload: Ints, workloads: int) -> Ints:
-    """Return the choices of each workload side by side."""
+def _padded(workload: Ints, workloads: int, without: Ints) -> Ints:
+    """Return the choices of each workload side by side, some left out."""
+    rows = np.delete(np.arange(len(workload)), without)
+    workload = workload[rows]
     number = np.bincount(workload, minlength=workloads)
     first = np.concatenate(([0], np.cumsum(number)[:-1]))
     choice = np.full((workloads, max(int(number.max(initial=0)), 1)), -1, dtype=np.int64)
-    choice[workload, np.arange(len(workload)) - first[workload]] = np.arange(len(workload))
+    choice[workload, np.arange(len(workload)) - first[workload]] = rows
     return choice
 
 
-def _described(figures: Figures, choice: Ints) -> dict[str, Any]:
+def _described(figures: Figures, choice: Ints, either: Bools) -> dict[str, Any]:
     """Return what choices take and serve, in the shape of `choice`."""
     choices, market = figures.choices, figures.market
     own = np.isfinite(choices.dollars_per_hour)
-    kind = np.where(own, OWN, np.where(choices.spot, SPOT, STEADY))
+    kind = np.where(own, OWN, np.where(choices.spot, SPOT, np.where(either, EITHER, STEADY)))
     fitting = np.floor(np.minimum(market.gpus[choices.pool], UNLIMITED) / choices.gpus)
     there = choice >= 0
 

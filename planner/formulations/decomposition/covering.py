@@ -112,8 +112,8 @@ def cheapest(task: Task) -> tuple[Covers, Floats]:
     limit[simple.task] = simple.price
     ordered = _pruned(task, ordered, limit)
     dropped = np.full(len(limit), np.inf)
-    first = _Search(task, ordered, limit, NARROW, dropped.copy())
-    second = _Search(task, ordered, limit, WIDE, dropped)
+    first = _Search(task, ordered, limit, NARROW, dropped.copy(), falling=True)
+    second = _Search(task, ordered, limit, WIDE, dropped, falling=True)
     covers = _joined([simple, *_descend(first), *_descend(second)])
     order = np.lexsort((covers.price, covers.task))
     best = np.ones(len(order), dtype=bool)
@@ -140,6 +140,26 @@ def within(task: Task, limit: Floats, most: int) -> Covers:
     """
     search = _Search(task, _sort(task), limit, most)
     return _joined(list(_descend(search)))
+
+
+def near(task: Task, limit: Floats, number: int) -> Covers:
+    """Return some covers of every problem that cost no more than a limit: about the cheapest.
+
+    Parameters
+    ----------
+    task : Task
+        K problems.
+    limit : ndarray, shape (K,)
+        Highest price.
+    number : int
+        Most covers of one problem; so many states of each are looked at, too.
+    """
+    search = _Search(task, _sort(task), limit, number, np.full(len(limit), np.inf))
+    covers = _joined(list(_descend(search)))
+    order = np.lexsort((covers.price, covers.task))
+    owner = covers.task[order]
+    rank = np.arange(len(order)) - np.searchsorted(owner, owner, side="left")
+    return _taken(covers, order[rank < number])
 
 
 def _sort(task: Task) -> _Sorted:
@@ -249,8 +269,9 @@ class _Search:
     width: int
     """States of a level: for each problem, or for all together where every cover is wanted."""
     dropped: Floats | None = None
-    """(K,) least bound of the states given up; None where every cover is wanted. With it, limits
-    fall on the way."""
+    """(K,) least bound of the states given up; None where every cover is wanted."""
+    falling: bool = False
+    """Whether only the best counts: limits fall on the way."""
 
     @property
     def keep_all(self) -> bool:
@@ -258,14 +279,14 @@ class _Search:
 
     def room(self, states: _States) -> Floats:
         """Return what states may still spend; where only the best counts, ties are no use."""
-        slack = ROUNDING if self.keep_all else -ROUNDING
+        slack = -ROUNDING if self.falling else ROUNDING
         limit = self.limit[states.task]
         return limit * (1 + slack) + math.copysign(TIE, slack) - states.price
 
     def admit(self, states: _States, price: Floats) -> Ints:
         """Return which covers of these prices are wanted, and lower the limits to them."""
         limit = self.limit[states.task]
-        if self.keep_all:
+        if not self.falling:
             return np.flatnonzero(price <= limit)
         better = np.flatnonzero(price < limit * (1 - ROUNDING) - TIE)
         np.minimum.at(self.limit, states.task[better], price[better])

@@ -8,18 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.fleets.figures import Decisions, Figures, Floats, Ints, Verdict
-from planner.formulations.decomposition.blocks import Blocks, blocks, unsupported
+from planner.fleets.figures import Figures, Floats, Ints, Verdict
+from planner.formulations.decomposition.blocks import Blocks, blocks, twins, unsupported
+from planner.formulations.decomposition.buying import decisions
 from planner.formulations.decomposition.generating import NEGLIGIBLE, Generated, Progress, generate
 from planner.formulations.decomposition.integral import Chosen, Goal, choose
 from planner.formulations.decomposition.market import Market, market, spans_periods
-from planner.formulations.decomposition.master import new_program
-from planner.formulations.decomposition.patterns import (
-    Patterns,
-    Prices,
-    best_patterns,
-    worth,
-)
+from planner.formulations.decomposition.patterns import Prices, best_patterns
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.fleets.deciding import objective
 
@@ -44,7 +39,7 @@ def solve(
     relative_gap: float = 1e-4,
     progress: Progress | None = None,
 ) -> tuple[Verdict, Shadow | None]:
-    """Plan a fleet by decomposition (G1-G6).
+    """Plan a fleet by decomposition (G1-G7).
 
     Parameters
     ----------
@@ -72,27 +67,50 @@ def solve(
     """
     if reason := unsupported(figures):
         raise ValueError(f"the decomposition knows no {reason}")
+    goal = Goal(relative_gap, time.perf_counter() + time_limit_seconds, progress=progress)
+    found = solve_once(figures, twins(figures), goal)
+    if found.missed:
+        # Told apart from the beginning, steady and spot replicas fit.
+        return solve_once(figures, np.full(len(figures.choices), -1), goal).answer
+    return found.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer."""
+
+    answer: tuple[Verdict, Shadow | None]
+    missed: bool = False
+    """Whether it would be good enough if replicas need not run in one lane whole."""
+
+
+def solve_once(figures: Figures, twin: Ints, goal: Goal) -> Found:
+    """Solve a fleet in which some choices are told apart only at the end."""
     started = time.perf_counter()
-    goal = Goal(relative_gap, started + time_limit_seconds, progress=progress)
-    parts, shared = blocks(figures), market(figures)
+    parts, shared = blocks(figures, twin), market(figures, twin)
     if not possible(parts):
-        return _without("infeasible", math.nan, started), None
+        return Found((_without("infeasible", math.nan, started), None))
     relaxed = generate(
-        parts, shared, gap=RELAXED * relative_gap, seconds=goal.left, progress=progress
+        parts, shared, gap=RELAXED * goal.gap, seconds=goal.left, progress=goal.progress
     )
     if relaxed.finished and float(relaxed.overuse.sum()) > NEGLIGIBLE:
-        return _without("infeasible", math.nan, started), None
+        return Found((_without("infeasible", math.nan, started), None))
     chosen = _choose(parts, shared, relaxed, goal)
     if chosen.patterns is None and chosen.bound == math.inf:
-        return _without("infeasible", math.nan, started), None
-    if chosen.patterns is None:
-        return _without("no_solution_in_time", relaxed.bound, started), _shadow(shared, relaxed)
-    decisions = _decisions(figures, parts, shared, chosen.patterns)
-    value = objective(figures, decisions)
+        return Found((_without("infeasible", math.nan, started), None))
+    shadow = _shadow(shared, relaxed)
+    decided = None
+    if chosen.patterns is not None:
+        decided = decisions(figures, twin, parts, shared, chosen.patterns)
+    if decided is None:
+        missed = chosen.patterns is not None
+        return Found((_without("no_solution_in_time", relaxed.bound, started), shadow), missed)
+    value = objective(figures, decided)
     final = Chosen(chosen.patterns, value, min(chosen.bound, value))
     status = "optimal" if goal.met(final) else "time_limit"
-    verdict = Verdict(status, decisions, value, final.bound, time.perf_counter() - started, _name())
-    return verdict, _shadow(shared, relaxed)
+    seconds = time.perf_counter() - started
+    verdict = Verdict(status, decided, value, final.bound, seconds, _name())
+    return Found((verdict, shadow), goal.met(chosen) and status != "optimal")
 
 
 def possible(parts: Blocks) -> bool:
@@ -123,50 +141,6 @@ def _name() -> str:
     import highspy
 
     return f"highs {highspy.Highs().version()}"
-
-
-def _decisions(figures: Figures, parts: Blocks, shared: Market, patterns: Patterns) -> Decisions:
-    """Return what patterns decide, with the cheapest purchases that suffice for them."""
-    replicas = np.zeros((len(figures.choices), parts.periods), dtype=np.int64)
-    row, item = np.nonzero(patterns.counts)
-    block = patterns.block[row]
-    choice = parts.choice[parts.workload[block], item]
-    replicas[choice, parts.period[block]] = patterns.counts[row, item]
-    shed = np.zeros_like(figures.wanted.demand)
-    shed[parts.workload[patterns.block], parts.period[patterns.block]] = patterns.shed
-    values = _purchases(parts, shared, patterns)
-    granule = figures.market.granule.astype(np.float64)
-
-    def amount(variables: Ints) -> Floats:
-        return np.where(variables >= 0, values[variables], 0.0)
-
-    return Decisions(
-        replicas=replicas,
-        shed=shed,
-        served=None,
-        reserved=amount(shared.reserved) * granule,
-        on_demand=amount(shared.on_demand) * granule[:, None],
-        spot=amount(shared.spot) * granule[:, None],
-    )
-
-
-def _purchases(parts: Blocks, shared: Market, patterns: Patterns) -> Floats:
-    """Return the cheapest whole amounts of the market's variables for given patterns."""
-    import highspy
-
-    taken = worth(parts, patterns)
-    used = np.bincount(taken.lane, weights=taken.gpus, minlength=shared.lanes)
-    upper = shared.upper.copy()
-    upper[: shared.lanes] -= used
-    if shared.budget >= 0:
-        upper[shared.budget] -= taken.dollars.sum()
-    highs, variables = new_program(0, replace(shared, upper=upper), most=1.0)
-    whole = np.flatnonzero(shared.whole).astype(np.int32)
-    kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
-    highs.changeColsIntegrality(len(whole), whole, kinds)
-    highs.run()
-    values = np.array(highs.getSolution().col_value)[:variables]
-    return np.where(shared.whole, np.rint(values), values)
 
 
 def _shadow(shared: Market, relaxed: Generated) -> Shadow:

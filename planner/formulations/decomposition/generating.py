@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.fleets.figures import Floats, Ints
-from planner.formulations.decomposition.blocks import KINDS, OWN, SPOT, STEADY, Blocks
+from planner.formulations.decomposition.blocks import EITHER, KINDS, SPOT, STEADY, Blocks
 from planner.formulations.decomposition.market import Market
 from planner.formulations.decomposition.master import (
     Duals,
@@ -33,8 +33,8 @@ MISSING = 1e-7
 """Relative advantage from which a pattern is worth adding."""
 SAMPLE_BLOCKS = 2_000
 """Blocks up to which a fleet needs no smaller one to learn prices from."""
-SHRINK = 8
-"""How many times smaller that one is."""
+SHRINK, ENLARGED = 8, 1.5
+"""How many times smaller that one is, and how much more it gets of what is too little for it."""
 LEARNED = 1e-3
 """Gap to which a smaller fleet is solved for its prices."""
 SMOOTHING = 0.3
@@ -79,6 +79,7 @@ def generate(
     seconds: float,
     progress: Progress | None = None,
     known: Patterns | None = None,
+    patient: bool = True,
 ) -> Generated:
     """Solve the relaxation of a fleet by column generation (G2-G4).
 
@@ -94,6 +95,8 @@ def generate(
         Told how far it is.
     known : Patterns, optional
         Patterns to begin with, in place of a search for first ones.
+    patient : bool
+        Whether to find out how little must be missing, where something is.
     """
     until = time.perf_counter() + seconds
     base = _base_prices(blocks, market)
@@ -110,7 +113,7 @@ def generate(
     while True:
         found = _converge(master, best, gap, until, progress)
         enough = found.overuse.sum() <= NEGLIGIBLE
-        if enough or not found.finished or factor >= LARGEST_OVERUSE:
+        if enough or not (found.finished and patient) or factor >= LARGEST_OVERUSE:
             return found
         factor *= GROWTH
         master.price_overuse(factor * dearest)
@@ -119,29 +122,19 @@ def generate(
 def _base_prices(blocks: Blocks, market: Market) -> Floats:
     """Return the least that an accelerator of each lane costs in each period: (lanes, periods)."""
     pools = len(market.reserved)
-    lane = np.zeros((pools * KINDS, blocks.periods))
-    granule = _granules(market)
+    lane = np.zeros((pools, KINDS, blocks.periods))
+    unit = market.cost / market.granule
     share = blocks.hours / blocks.hours.sum()
     for pool in range(pools):
-        reserved = market.reserved[pool]
-        steady = market.on_demand[pool]
-        always = market.cost[reserved] * share / granule[reserved] if reserved >= 0 else np.inf
-        hourly = market.cost[steady] / granule[steady] if steady[0] >= 0 else np.inf
-        lane[KINDS * pool + STEADY] = np.minimum(always, hourly)
-        spot = market.spot[pool]
-        lane[KINDS * pool + SPOT] = market.cost[spot] / granule[spot] if spot[0] >= 0 else 0.0
-        lane[KINDS * pool + OWN] = 0.0
+        reserved, hourly, spot = (
+            way[pool] for way in (market.reserved, market.on_demand, market.spot)
+        )
+        always = unit[reserved] * share if reserved >= 0 else np.inf
+        steady = np.minimum(always, unit[hourly] if hourly[0] >= 0 else np.inf)
+        lane[pool, [STEADY, EITHER]] = steady
+        lane[pool, SPOT] = unit[spot] if spot[0] >= 0 else 0.0
     lane[~np.isfinite(lane)] = 0.0
-    return lane
-
-
-def _granules(market: Market) -> Floats:
-    """Return how many accelerators one unit of each variable stands for."""
-    granule = np.ones(len(market.cost))
-    bought = market.whole[market.column] & (market.row >= market.lanes)
-    bought &= market.coefficient < 0
-    granule[market.column[bought]] = -market.coefficient[bought]
-    return granule
+    return lane.reshape(-1, blocks.periods)
 
 
 def _dearest(blocks: Blocks, base: Floats) -> float:
@@ -165,13 +158,24 @@ def _starts(
         return [Prices(lanes, 1.0), *(Prices(lanes + row, 1.0) for row in premium)], None
     workloads = len(blocks.least)
     sample = np.sort(chance.permutation(workloads)[: -(-workloads // SHRINK)])
-    smaller = market.scaled(len(sample) / workloads)
-    left = until - time.perf_counter()
-    learned = generate(blocks.of(sample), smaller, gap=LEARNED, seconds=left).duals
+    learned = _learned(blocks.of(sample), market, len(sample) / workloads, until)
     prices = learned.prices(market)
     noise = np.exp(chance.normal(0.0, 0.08, (3, len(lanes))))
     varied = [prices.lane * row for row in noise] + [prices.lane * 0.85, prices.lane * 1.15]
     return [prices, *(Prices(row, prices.dollar) for row in varied)], learned
+
+
+def _learned(sample: Blocks, market: Market, share: float, until: float) -> Duals:
+    """Return the prices of a smaller fleet with its share of the market.
+
+    Where that is too little, which says nothing of the whole fleet, it gets more.
+    """
+    while True:
+        left = until - time.perf_counter()
+        found = generate(sample, market.scaled(share), gap=LEARNED, seconds=left, patient=False)
+        if found.overuse.sum() <= NEGLIGIBLE or not found.finished or share >= 1:
+            return found.duals
+        share *= ENLARGED
 
 
 def _evaluated(master: Master, learned: Duals) -> tuple[float, Duals, Floats]:

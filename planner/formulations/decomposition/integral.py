@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.fleets.figures import Bools, Floats, Ints
+from planner.fleets.figures import Ints
 from planner.formulations.decomposition.blocks import Blocks
 from planner.formulations.decomposition.covering import TooManyError
 from planner.formulations.decomposition.generating import Generated, Progress
@@ -111,7 +111,7 @@ def choose(
         try:
             patterns = _within(blocks, market, relaxed, width)
         except TooManyError:
-            return best if best.patterns is not None else _met(blocks, market, relaxed, goal)
+            return best if best.patterns is not None else met(blocks, market, relaxed, goal)
         found = solve_whole(blocks, market, patterns, best, goal)
         if math.isinf(width) and found.patterns is None:
             return found  # Its bound is infinite where it is proved that there is none.
@@ -125,10 +125,12 @@ def choose(
     return best
 
 
-def _met(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
-    """Choose among the patterns met on the way, which proves nothing about others."""
+def met(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
+    """Choose among the patterns a relaxation met, which proves nothing about others."""
     nothing = Chosen(None, math.inf, relaxed.bound)
-    found = solve_whole(blocks, market, _useful(blocks, relaxed.patterns), nothing, goal)
+    found = solve_whole(
+        blocks, market, distinct_in_use(blocks, relaxed.patterns), nothing, goal, few=True
+    )
     return Chosen(found.patterns, found.objective, relaxed.bound)
 
 
@@ -145,10 +147,10 @@ def _within(blocks: Blocks, market: Market, relaxed: Generated, width: float) ->
     """Return the patterns of small reduced cost, each use of accelerators once."""
     prices = relaxed.duals.prices(market)
     limit = relaxed.block_prices + width + 1e-9 * np.abs(relaxed.block_prices)
-    return _useful(blocks, patterns_within(blocks, prices, limit, MOST_STATES))
+    return distinct_in_use(blocks, patterns_within(blocks, prices, limit, MOST_STATES))
 
 
-def _useful(blocks: Blocks, patterns: Patterns) -> Patterns:
+def distinct_in_use(blocks: Blocks, patterns: Patterns) -> Patterns:
     """Keep of patterns that occupy and cost the same only the first."""
     taken = worth(blocks, patterns)
     # What a pattern occupies, as one number. Weights that no small whole numbers combine to the
@@ -170,9 +172,28 @@ def _useful(blocks: Blocks, patterns: Patterns) -> Patterns:
 
 
 def solve_whole(
-    blocks: Blocks, market: Market, patterns: Patterns, best: Chosen, goal: Goal
+    blocks: Blocks,
+    market: Market,
+    patterns: Patterns,
+    best: Chosen,
+    goal: Goal,
+    *,
+    few: bool = False,
 ) -> Chosen:
     """Choose among some patterns, to which those of a known choice are added.
+
+    Parameters
+    ----------
+    blocks, market : Blocks, Market
+        The fleet taken apart.
+    patterns : Patterns
+        Those to choose among.
+    best : Chosen
+        A choice that is known.
+    goal : Goal
+        When to stop.
+    few : bool
+        Whether there are so few patterns that looking for needless ones pays.
 
     Returns
     -------
@@ -190,6 +211,8 @@ def solve_whole(
     whole = _whole(market, first, len(patterns))
     kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(whole), whole, kinds)
+    if few:
+        highs.setOptionValue("presolve", "on")
     highs.setOptionValue("time_limit", max(goal.left, 0.1))
     highs.setOptionValue("mip_rel_gap", ENOUGH * goal.gap)
     highs.setOptionValue("mip_abs_gap", 0.9 * goal.dollars)
@@ -202,21 +225,9 @@ def solve_whole(
 
 def _whole(market: Market, first: int, patterns: int) -> Ints:
     """Return the columns that are whole numbers; single accelerators come out whole anyway."""
-    nodes = market.whole & (_granule(market) > 1)
+    nodes = market.whole & (market.granule > 1)
     found = np.concatenate((np.flatnonzero(nodes), first + np.arange(patterns)))
     return found.astype(np.int32)
-
-
-def _granule(market: Market) -> Floats:
-    """Return the accelerators of one unit of each variable."""
-    granule = np.ones(len(market.cost))
-    np.maximum.at(granule, market.column, np.where(_ways(market), -market.coefficient, 1.0))
-    return granule
-
-
-def _ways(market: Market) -> Bools:
-    """Return which coefficients say how many accelerators a purchase brings."""
-    return np.asarray(market.whole[market.column] & (market.coefficient < 0))
 
 
 def _read(highs: Any, patterns: Patterns, first: int) -> Chosen:

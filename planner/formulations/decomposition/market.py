@@ -11,10 +11,13 @@ import numpy as np
 
 from planner.fleets.figures import Bools, Figures, Floats, Ints
 from planner.fleets.figures import Market as Supply
-from planner.formulations.decomposition.blocks import KINDS, OWN, SPOT, STEADY
+from planner.formulations.decomposition.blocks import EITHER, KINDS, OWN, SPOT, STEADY
 
 BOUNDLESS = 1e7
 """Accelerators that stand for no limit."""
+
+Ways = tuple[int, int, int]
+"""Variables of what is reserved, on demand and spot; -1 where not on offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Market:
     """(V,) upper bounds; lower bounds are 0."""
     whole: Bools
     """(V,) whether only whole numbers can be had."""
+    granule: Floats
+    """(V,) accelerators that one unit of a purchase brings; 1 of everything else."""
     row: Ints
     """(N,) of the coefficients of the matrix; so for the next two."""
     column: Ints
@@ -64,13 +69,16 @@ class _Draft:
     cost: list[float] = field(default_factory=list)
     most: list[float] = field(default_factory=list)
     whole: list[bool] = field(default_factory=list)
+    granule: list[float] = field(default_factory=list)
     entries: list[tuple[int, int, float]] = field(default_factory=list)
     upper: list[float] = field(default_factory=list)
 
-    def variable(self, cost: float, most: float, *, whole: bool = False) -> int:
+    def variable(self, cost: float, most: float, granule: float = 0.0) -> int:
+        """Add a variable: in granules of so many accelerators where these are bought."""
         self.cost.append(cost)
         self.most.append(most)
-        self.whole.append(whole)
+        self.whole.append(granule > 0)
+        self.granule.append(max(granule, 1.0))
         return len(self.cost) - 1
 
     def row(self, upper: float, entries: list[tuple[int, float]]) -> int:
@@ -80,9 +88,20 @@ class _Draft:
         return number
 
 
-def market(figures: Figures) -> Market:
-    """Draw up what the blocks of a fleet share (G2)."""
+def market(figures: Figures, twin: Ints | None = None) -> Market:
+    """Draw up what the blocks of a fleet share (G2).
+
+    Parameters
+    ----------
+    figures : Figures
+        The fleet.
+    twin : ndarray, optional
+        Choices that `blocks` was told not to tell apart.
+    """
     draft = _Draft()
+    either = np.zeros(len(figures.market.gpus), dtype=bool)
+    if twin is not None:
+        either[figures.choices.pool[twin >= 0]] = True
     pools, periods = len(figures.market.gpus), len(figures.horizon)
     used = _lane_rows(draft, figures)
     lanes = len(draft.upper)
@@ -93,7 +112,9 @@ def market(figures: Figures) -> Market:
             on_demand[pool, period] = _hourly(draft, figures, pool, period, "on_demand")
             spot[pool, period] = _hourly(draft, figures, pool, period, "spot")
             bought = (reserved[pool], on_demand[pool, period], spot[pool, period])
-            supply[pool, period] = _pool_rows(draft, figures.market, pool, used[:, period], bought)
+            lane = used[KINDS * pool : KINDS * (pool + 1), period]
+            _lane_supply(draft, figures.market, pool, lane, bought, either=bool(either[pool]))
+            supply[pool, period] = _pool_rows(draft, figures.market, pool, lane, bought)
     _common_rows(draft, figures, used)
     budget = _budget(draft, figures)
     row, column, coefficient = zip(*draft.entries, strict=True)
@@ -101,6 +122,7 @@ def market(figures: Figures) -> Market:
         cost=np.array(draft.cost),
         most=np.array(draft.most),
         whole=np.array(draft.whole),
+        granule=np.array(draft.granule),
         row=np.array(row, dtype=np.int64),
         column=np.array(column, dtype=np.int64),
         coefficient=np.array(coefficient, dtype=np.float64),
@@ -153,29 +175,41 @@ def _purchase(draft: _Draft, figures: Figures, pool: int, cost: float, most: flo
         return -1
     granule = int(figures.market.granule[pool])
     granules = np.floor(min(most, _loose(figures, pool)) / granule)
-    return draft.variable(cost * granule, float(granules), whole=True)
+    return draft.variable(cost * granule, float(granules), granule)
 
 
-def _pool_rows(
-    draft: _Draft, market: Supply, pool: int, used: Ints, bought: tuple[int, int, int]
-) -> int:
-    """Add what holds in one pool and period: use is bought, purchases exist, power suffices.
+def _lane_supply(
+    draft: _Draft, market: Supply, pool: int, lane: Ints, bought: Ways, *, either: bool
+) -> None:
+    """Add that what is used in the lanes of a pool and period is bought.
+
+    What runs on either kind of accelerators finds room where all kinds together suffice.
+    """
+    granule = float(market.granule[pool])
+    reserved, on_demand, spot = bought
+    steady = [(way, -granule) for way in (reserved, on_demand) if way >= 0]
+    spots = [(spot, -granule)] if spot >= 0 else []
+    draft.row(0.0, [(int(lane[STEADY]), 1.0), *steady])
+    draft.row(0.0, [(int(lane[SPOT]), 1.0), *spots])
+    if either:
+        together = [(int(lane[kind]), 1.0) for kind in (STEADY, SPOT, EITHER)]
+        draft.row(0.0, [*together, *steady, *spots])
+
+
+def _pool_rows(draft: _Draft, market: Supply, pool: int, lane: Ints, bought: Ways) -> int:
+    """Add what holds in one pool and period: purchases exist, power suffices.
 
     Returns the row of the pool's supply, -1 where there is no limit.
     """
     granule = float(market.granule[pool])
-    lane = {kind: int(used[KINDS * pool + kind]) for kind in range(KINDS)}
-    reserved, on_demand, spot = bought
-    steady = [(way, -granule) for way in (reserved, on_demand) if way >= 0]
-    draft.row(0.0, [(lane[STEADY], 1.0), *steady])
-    draft.row(0.0, [(lane[SPOT], 1.0), *([(spot, -granule)] if spot >= 0 else [])])
     if np.isfinite(market.watts_at_most[pool]):
         watts = float(market.watts[pool])
-        draft.row(float(market.watts_at_most[pool]), [(lane[kind], watts) for kind in range(KINDS)])
+        entries = [(variable, watts) for variable in lane.tolist()]
+        draft.row(float(market.watts_at_most[pool]), entries)
     if not np.isfinite(market.gpus[pool]):
         return -1
     ways = [(way, granule) for way in bought if way >= 0]
-    return draft.row(float(market.gpus[pool]), [*ways, (lane[OWN], 1.0)])
+    return draft.row(float(market.gpus[pool]), [*ways, (int(lane[OWN]), 1.0)])
 
 
 def _common_rows(draft: _Draft, figures: Figures, used: Ints) -> None:
@@ -232,6 +266,7 @@ def period_of(market: Market, period: int, reserved: Floats) -> Market:
         cost=market.cost[columns],
         most=market.most[columns],
         whole=market.whole[columns],
+        granule=market.granule[columns],
         row=row_place[market.row[kept]],
         column=place[market.column[kept]],
         coefficient=market.coefficient[kept],

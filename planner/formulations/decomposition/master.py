@@ -21,6 +21,7 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("presolve", "off"),
     ("mip_detect_symmetry", False),
     ("mip_abs_gap", 0.0),
+    ("mip_feasibility_tolerance", 1e-9),
 )
 
 
@@ -62,7 +63,7 @@ class Master:
         rows = overused_rows(market)
         column = np.arange(len(rows))
         entries = (column, blocks.number + rows, np.full(len(rows), -1.0))
-        _add(self._highs, overuse_dollars, np.full(len(rows), np.inf), entries)
+        add_columns(self._highs, overuse_dollars, np.full(len(rows), np.inf), entries)
         self._overuse = slice(variables, variables + len(rows))
 
     def add(self, patterns: Patterns) -> None:
@@ -184,7 +185,7 @@ def _lay_out(highs: Any, blocks: int, market: Market, most: float) -> int:
     empty = np.zeros(0, dtype=np.int32)
     highs.addRows(rows, lower, upper, 0, np.zeros(rows, dtype=np.int32), empty, none)
     entries = (market.column, blocks + market.row, market.coefficient)
-    _add(highs, market.cost, market.most, entries)
+    add_columns(highs, market.cost, market.most, entries)
     return len(market.cost)
 
 
@@ -203,10 +204,12 @@ def add_patterns(
         rows.append(np.full(len(paying), blocks.number + market.budget))
         values.append(taken.dollars[paying])
     entries = (np.concatenate(columns), np.concatenate(rows), np.concatenate(values))
-    _add(highs, taken.dollars + taken.penalty, np.full(len(patterns), upper), entries)
+    add_columns(highs, taken.dollars + taken.penalty, np.full(len(patterns), upper), entries)
 
 
-def _add(highs: Any, cost: Floats, upper: Floats, entries: tuple[Ints, Ints, Floats]) -> None:
+def add_columns(
+    highs: Any, cost: Floats, upper: Floats, entries: tuple[Ints, Ints, Floats]
+) -> None:
     """Add columns given as triples of column, row and value."""
     column, row, value = entries
     order = np.lexsort((row, column))

@@ -8,7 +8,7 @@ import numpy as np
 
 from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
-from planner.formulations.decomposition.covering import Covers, Task, cheapest, within
+from planner.formulations.decomposition.covering import Covers, Task, cheapest, near, within
 
 LARGEST_TASK = 200_000
 """Covering problems that are solved together."""
@@ -149,6 +149,24 @@ def patterns_within(blocks: Blocks, prices: Prices, limit: Floats, most: int) ->
         parts.append(Patterns(block[covers.task], covers.counts, covers.shed))
     # Cases of one block overlap.
     return joined(parts) if _is_plain(blocks) else _distinct(joined(parts))
+
+
+def patterns_near(blocks: Blocks, prices: Prices, limit: Floats, number: int) -> Patterns:
+    """Return for every block about so many of its cheapest patterns within a limit.
+
+    Parameters
+    ----------
+    blocks, prices, limit
+        As for `patterns_within`.
+    number : int
+        Most patterns of one case of a block.
+    """
+    parts = []
+    for rows in _slices(blocks):
+        block, task = _tasks(blocks, prices, rows)
+        covers = near(task, limit[block], number)
+        parts.append(Patterns(block[covers.task], covers.counts, covers.shed))
+    return joined(parts)
 
 
 def _distinct(patterns: Patterns) -> Patterns:

@@ -11,17 +11,37 @@ import numpy as np
 from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
 from planner.formulations.decomposition.generating import NEGLIGIBLE, Generated, generate
-from planner.formulations.decomposition.integral import Chosen, Goal, choose
+from planner.formulations.decomposition.integral import (
+    Chosen,
+    Goal,
+    distinct_in_use,
+    met,
+    solve_whole,
+)
 from planner.formulations.decomposition.market import Market, period_of
-from planner.formulations.decomposition.patterns import joined
+from planner.formulations.decomposition.patterns import (
+    Patterns,
+    Prices,
+    best_patterns,
+    joined,
+    patterns_near,
+    priced,
+    worth,
+)
 from planner.formulations.decomposition.rounding import rounded
 
 SHARE = 0.6
 """Part of the gap that single periods may use up."""
 PRECISE = 0.1
 """Part of the gap to which the relaxation of a period is solved."""
-QUICK_SECONDS = 3.0
-"""Time for whole patterns of one period, at first."""
+QUICK_SECONDS = 1.0
+"""Time for whole patterns of one period, at first; twice as much with a thousand blocks."""
+PATIENT_SECONDS, AT_ALL = 30.0, 100.0
+"""Time where that finds none, and how many times farther from the bound any will do."""
+ROUNDS = ((10, 3.0), (40, 15.0))
+"""Patterns of each block, and time, with which periods are tried again."""
+NOTHING = 1e-3
+"""Price that stands for none, relative to that of other accelerators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +75,37 @@ def choose_by_period(blocks: Blocks, market: Market, relaxed: Generated, goal: G
     """
     allowed = SHARE * goal.gap * abs(relaxed.bound) / blocks.periods
     fleet = _Fleet(blocks, market, relaxed, _reserved(market, relaxed), allowed, goal)
-    found = []
+    parts, found = [], []
     for period in range(blocks.periods):
-        found.append(_one(fleet, period, QUICK_SECONDS))
+        parts.append(_relaxed(fleet, period))
+        found.append(_first(fleet, parts[-1]))
         _tell(goal, f"period {period + 1} of {blocks.periods}", None)
     total = _total(fleet, found)
-    excess = [chosen.objective - chosen.bound for chosen in found]
-    for period in np.argsort(excess)[::-1].tolist():
-        if goal.met(total) or goal.left <= 0:
-            break
-        better = _one(fleet, period, math.inf)
-        if better.objective < found[period].objective:
-            found[period] = better
+    excess = [
+        chosen.objective - part.relaxed.bound for part, chosen in zip(parts, found, strict=True)
+    ]
+    for number, seconds in ROUNDS:
+        for period in np.argsort(excess)[::-1].tolist():
+            if goal.met(total) or goal.left <= 0:
+                return total
+            found[period] = _again(fleet, parts[period], found[period], number, seconds)
             total = _total(fleet, found)
-        _tell(goal, f"period {period + 1} again", total)
+            _tell(goal, f"period {period + 1} again", total)
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One period, relaxed."""
+
+    blocks: Blocks
+    market: Market
+    relaxed: Generated
+
+    @property
+    def possible(self) -> bool:
+        """Whether what is reserved leaves enough to buy."""
+        return self.relaxed.finished and float(self.relaxed.overuse.sum()) <= NEGLIGIBLE
 
 
 def _reserved(market: Market, relaxed: Generated) -> Floats:
@@ -80,19 +116,66 @@ def _reserved(market: Market, relaxed: Generated) -> Floats:
     return amounts
 
 
-def _one(fleet: _Fleet, period: int, seconds: float) -> Chosen:
-    """Choose the patterns of one period."""
-    blocks, relaxed, goal = fleet.blocks, fleet.relaxed, fleet.goal
+def _relaxed(fleet: _Fleet, period: int) -> _Part:
+    """Solve the relaxation of one period, from the patterns known already."""
+    blocks, goal, known = fleet.blocks, fleet.goal, fleet.relaxed.patterns
     mine, shared = blocks.at(period), period_of(fleet.market, period, fleet.reserved)
-    met = relaxed.patterns.take(np.flatnonzero(blocks.period[relaxed.patterns.block] == period))
+    met = known.take(np.flatnonzero(blocks.period[known.block] == period))
     met = replace(met, block=_places(blocks, period)[met.block])
-    part = generate(mine, shared, gap=PRECISE * goal.gap, seconds=max(goal.left, 0.1), known=met)
-    if not part.finished or part.overuse.sum() > NEGLIGIBLE:
-        return Chosen(None, math.inf, part.bound)
-    until = time.perf_counter() + max(min(seconds, goal.left), 0.1)
-    aim = Goal(0.0, until, dollars=fleet.allowed)
-    chosen = choose(mine, shared, part, aim)
-    return chosen if chosen.patterns is not None else rounded(mine, shared, part, fleet.goal)
+    gap = PRECISE * goal.gap
+    return _Part(
+        mine, shared, generate(mine, shared, gap=gap, seconds=max(goal.left, 0.1), known=met)
+    )
+
+
+def _first(fleet: _Fleet, part: _Part) -> Chosen:
+    """Choose among the patterns that the relaxation met."""
+    if not part.possible:
+        return Chosen(None, math.inf, part.relaxed.bound)
+    quick = QUICK_SECONDS * (1 + part.blocks.number / 1000)
+    chosen = met(part.blocks, part.market, part.relaxed, _aim(fleet, quick))
+    if chosen.patterns is None:
+        chosen = rounded(part.blocks, part.market, part.relaxed, fleet.goal)
+    if chosen.patterns is None:
+        patient = _aim(fleet, PATIENT_SECONDS, AT_ALL)
+        chosen = met(part.blocks, part.market, part.relaxed, patient)
+    return chosen
+
+
+def _aim(fleet: _Fleet, seconds: float, times: float = 1.0) -> Goal:
+    """Return a goal for one period: a distance relative to what is allowed, and time."""
+    until = time.perf_counter() + max(min(seconds, fleet.goal.left), 0.1)
+    return Goal(0.0, until, dollars=times * fleet.allowed)
+
+
+def _again(fleet: _Fleet, part: _Part, before: Chosen, number: int, seconds: float) -> Chosen:
+    """Choose among more patterns, so many of each block, of which none alone costs too much."""
+    if not part.possible:
+        return before
+    blocks, market, relaxed = part.blocks, part.market, part.relaxed
+    most = fleet.allowed * AT_ALL
+    excess = min(before.objective - relaxed.bound, most)
+    patterns = joined([relaxed.patterns, _beside(part, excess, number)])
+    price = priced(blocks, relaxed.duals.prices(market), worth(blocks, patterns))
+    paying = price - relaxed.block_prices[patterns.block] <= excess
+    useful = distinct_in_use(blocks, patterns.take(np.flatnonzero(paying)))
+    found = solve_whole(blocks, market, useful, before, _aim(fleet, seconds), few=True)
+    return found if found.objective < before.objective else before
+
+
+def _beside(part: _Part, excess: float, number: int) -> Patterns:
+    """Return patterns beside those of the relaxation.
+
+    Where accelerators are left over and cost nothing, patterns that take more of them would be
+    found in great numbers: they are looked for at prices a little above nothing.
+    """
+    prices = part.relaxed.duals.prices(part.market)
+    dear = prices.lane[prices.lane > 0]
+    least = NOTHING * float(np.median(dear)) if len(dear) else 1.0
+    prices = Prices(np.maximum(prices.lane, least), prices.dollar)
+    cheapest = best_patterns(part.blocks, prices)[2]
+    limit = np.where(np.isfinite(cheapest), cheapest, 0.0) + max(excess, 0.0)
+    return patterns_near(part.blocks, prices, limit, number)
 
 
 def _total(fleet: _Fleet, found: list[Chosen]) -> Chosen:

@@ -129,6 +129,7 @@ class _Draft:
             cost=np.append(base.cost, self.cost),
             most=np.append(base.most, np.full(len(self.cost), BOUNDLESS)),
             whole=np.append(base.whole, np.array(self.whole, dtype=bool)),
+            granule=np.append(base.granule, np.ones(len(self.whole))),
             row=np.append(base.row, np.array(row, dtype=np.int64)),
             column=np.append(base.column, np.array(column, dtype=np.int64)),
             coefficient=np.append(base.coefficient, np.array(coefficient, dtype=float)),
