@@ -34,28 +34,26 @@ def put(plan, table, column, place, value):
     return replace(plan, **{table: replace(rows, **{column: changed})})
 
 
+def edited(plan, table, change):
+    """Return the plan with the rows of a table changed, in all columns alike."""
+    return replace(plan, **{table: columnwise(getattr(plan, table), change)})
+
+
+def columnwise(rows, change):
+    """Return rows with every array of them changed."""
+    columns = {field.name: getattr(rows, field.name) for field in fields(rows)}
+    arrays = {name: column for name, column in columns.items() if isinstance(column, np.ndarray)}
+    return replace(rows, **{name: change(column) for name, column in arrays.items()})
+
+
 def without(plan, table, row):
     """Return the plan without a row of a table."""
-    rows = getattr(plan, table)
-    columns = {
-        field.name: np.delete(getattr(rows, field.name), row, axis=0)
-        for field in fields(rows)
-        if isinstance(getattr(rows, field.name), np.ndarray)
-    }
-    return replace(plan, **{table: replace(rows, **columns)})
+    return edited(plan, table, lambda column: np.delete(column, row, axis=0))
 
 
 def twice(plan, table, row):
     """Return the plan with a row of a table a second time."""
-    rows = getattr(plan, table)
-    columns = {
-        field.name: np.concatenate(
-            [getattr(rows, field.name), getattr(rows, field.name)[row : row + 1]]
-        )
-        for field in fields(rows)
-        if isinstance(getattr(rows, field.name), np.ndarray)
-    }
-    return replace(plan, **{table: replace(rows, **columns)})
+    return edited(plan, table, lambda column: np.concatenate([column, column[row : row + 1]]))
 
 
 def asking(question, path, value):
@@ -73,10 +71,15 @@ def told(findings):
     return {finding.column for finding in findings}
 
 
+def found_in(made):
+    """What the checker finds in a fleet, its offers and its plan."""
+    fleet, offers, plan = made
+    return check_fleet_plan(plan, fleet, offers)
+
+
 def test_plans_worked_out_by_hand_hold():
     for make in (fleet_plans.shop, fleet_plans.classy):
-        fleet, offers, plan = make()
-        assert check_fleet_plan(plan, fleet, offers) == []
+        assert found_in(make()) == []
 
 
 def test_a_written_plan_holds(tmp_path):
@@ -298,83 +301,78 @@ def test_a_workload_with_classes_runs_colocated_deployments():
     assert "role" in told(check_fleet_plan(plan, fleet, offers))
 
 
-def nodes_fleet(size, gpus, bought):
-    """Return a fleet of one workload with one replica of each deployment, and its plan."""
-    count = len(gpus)
-    fleet = Fleet.model_validate(
-        {
-            "name": "nodes",
-            "pools": [
-                {
-                    "name": "rack",
-                    "gpus_per_node": size,
-                    "on_demand": {"dollars_per_gpu_hour": 1.0},
-                }
-            ],
-            "workloads": [{"name": "all", "requests_per_second": float(count)}],
-        }
-    )
-    nan = np.nan
-    rows = [(0, 0, f"d{at}", one, 0, 1.0, nan, nan, nan, nan) for at, one in enumerate(gpus)]
-    offers = fleet_plans.offers_of(rows)
-    divisors = [part for part in range(1, size + 1) if size % part == 0]
-    taken = [
-        next(part for part in divisors if part >= one) if one <= size else -(-one // size) * size
-        for one in gpus
-    ]
-    zeros = np.zeros(count, dtype=np.int64)
+def answered(fleet, offers, gpus, replicas, bought, **supply):
+    """Return a fleet of one pool and period with the plan that runs so many of each offer."""
+    count, workloads = len(offers), len(fleet.workloads)
+    zeros, nothing = np.zeros(count, dtype=np.int64), np.zeros(workloads)
+    demand = np.array([one.requests_per_second for one in fleet.workloads]).reshape(workloads, 1)
     figures = Figures(
         Horizon(("0",), np.ones(1), np.ones(1), np.array([-1])),
-        fleet_plans.market(gpus=[np.inf], granule=[size], on_demand_dollars=[1.0]),
+        fleet_plans.market(gpus=[np.inf], on_demand_dollars=[1.0], **supply),
         Choices(
-            zeros,
-            zeros,
-            zeros > 0,
-            np.arange(count),
-            np.array(taken),
-            np.ones((count, 1)),
-            zeros,
-            np.full(count, nan),
-            np.zeros(count),
-            zeros,
+            workload=offers.workload,
+            pool=zeros,
+            spot=zeros > 0,
+            offer=np.arange(count),
+            gpus=np.asarray(gpus),
+            rates=np.ones((count, 1)),
+            role=zeros,
+            dollars_per_hour=np.full(count, np.nan),
+            startup_dollars=np.zeros(count),
+            running=zeros,
         ),
         Wanted(
-            np.array([[float(count)]]),
-            np.ones((1, 1)),
-            np.zeros(1, dtype=np.int64),
-            np.zeros(1, dtype=bool),
-            np.ones(1, dtype=bool),
-            np.zeros(1),
-            np.zeros(1),
+            demand=demand,
+            shares=np.ones((workloads, 1)),
+            least=nothing.astype(np.int64),
+            survives=nothing > 0,
+            mixes=nothing == 0,
+            shed_at_most=nothing,
+            shed_dollars=nothing,
         ),
         Limits(np.inf, np.inf, np.inf, 0, 0.0),
         False,
     )
     decisions = Decisions(
-        np.ones((count, 1), dtype=np.int64),
-        np.zeros((1, 1)),
-        None,
-        np.zeros(1),
-        np.array([[float(bought)]]),
-        np.zeros((1, 1)),
+        replicas=np.full((count, 1), replicas),
+        shed=nothing[:, None],
+        served=None,
+        reserved=np.zeros(1),
+        on_demand=np.array([[bought]]),
+        spot=np.zeros((1, 1)),
     )
-    verdict = Verdict("optimal", decisions, float(bought), float(bought), 0.0, "")
+    verdict = Verdict("optimal", decisions, bought, bought, 0.0, "")
     return fleet, offers, answer(fleet, offers, figures, verdict)
+
+
+def nodes_fleet(size, gpus, bought):
+    """Return a fleet of one workload with one replica of each deployment, and its plan."""
+    price = {"dollars_per_gpu_hour": 1.0}
+    fleet = Fleet.model_validate(
+        {
+            "name": "nodes",
+            "pools": [{"name": "rack", "gpus_per_node": size, "on_demand": price}],
+            "workloads": [{"name": "all", "requests_per_second": float(len(gpus))}],
+        }
+    )
+    rows = [(0, 0, f"d{at}", one, 0, 1.0, *[np.nan] * 4) for at, one in enumerate(gpus)]
+    divisors = [part for part in range(1, size + 1) if size % part == 0]
+    taken = [
+        next(part for part in divisors if part >= one) if one <= size else -(-one // size) * size
+        for one in gpus
+    ]
+    offers = fleet_plans.offers_of(rows)
+    return answered(fleet, offers, taken, 1, float(bought), granule=[size])
 
 
 def test_replicas_fit_into_nodes_one_by_one():
     # 3 counts 4, and 12 takes two nodes of 8: 28 of 32.
-    assert check_fleet_plan(*reordered(nodes_fleet(8, [3, 4, 1, 2, 1, 12], 32))) == []
+    assert found_in(nodes_fleet(8, [3, 4, 1, 2, 1, 12], 32)) == []
     # Their sum fits into two nodes of 30, but no two subsets of at most 30 hold them all.
-    findings = check_fleet_plan(*reordered(nodes_fleet(30, [15, 10, 10, 6, 6, 6, 6], 60)))
+    findings = found_in(nodes_fleet(30, [15, 10, 10, 6, 6, 6, 6], 60))
     assert [finding.column for finding in findings] == ["nodes"]
     # Here the fullest nodes first would leave one over, and node by node does not.
-    assert check_fleet_plan(*reordered(nodes_fleet(12, [6, 4, 4, 3, 3, 3], 24))) == []
-
-
-def reordered(made):
-    fleet, offers, plan = made
-    return plan, fleet, offers
+    assert found_in(nodes_fleet(12, [6, 4, 4, 3, 3, 3], 24)) == []
 
 
 def fits(items, nodes, size):
@@ -447,59 +445,14 @@ def large(count):
             "workloads": [{"name": f"w{w}", "requests_per_second": 8.0} for w in range(count)],
         }
     )
-    nan, rows = np.nan, np.arange(count)
-    zeros = np.zeros(count, dtype=np.int64)
-    offers = fleet_plans.offers_of([(0, 0, "one", 1, 0, 1.0, nan, nan, nan, nan)])
-    offers = replace(
-        offers,
-        **{
-            field.name: np.repeat(getattr(offers, field.name), count, axis=0)
-            for field in fields(offers)
-            if field.name != "label"
-        },
-    )
-    offers = replace(offers, workload=rows, label=("one",) * count)
-    figures = Figures(
-        Horizon(("0",), np.ones(1), np.ones(1), np.array([-1])),
-        fleet_plans.market(gpus=[np.inf], on_demand_dollars=[1.0]),
-        Choices(
-            rows,
-            zeros,
-            zeros > 0,
-            rows,
-            zeros + 1,
-            np.ones((count, 1)),
-            zeros,
-            np.full(count, nan),
-            np.zeros(count),
-            zeros,
-        ),
-        Wanted(
-            np.full((count, 1), 8.0),
-            np.ones((count, 1)),
-            zeros,
-            zeros > 0,
-            zeros == 0,
-            np.zeros(count),
-            np.zeros(count),
-        ),
-        Limits(np.inf, np.inf, np.inf, 0, 0.0),
-        False,
-    )
-    decisions = Decisions(
-        zeros[:, None] + 8,
-        np.zeros((count, 1)),
-        None,
-        np.zeros(1),
-        np.array([[8.0 * count]]),
-        np.zeros((1, 1)),
-    )
-    verdict = Verdict("optimal", decisions, 8.0 * count, 8.0 * count, 0.0, "")
-    return fleet, offers, answer(fleet, offers, figures, verdict)
+    offers = fleet_plans.offers_of([(0, 0, "one", 1, 0, 1.0, *[np.nan] * 4)])
+    offers = columnwise(offers, lambda column: np.repeat(column, count, axis=0))
+    offers = replace(offers, workload=np.arange(count), label=("one",) * count)
+    return answered(fleet, offers, np.ones(count, dtype=np.int64), 8, 8.0 * count)
 
 
 def test_fifty_thousand_workloads_are_checked_in_seconds():
-    fleet, offers, plan = large(50_000)
+    made = large(50_000)
     start = time.perf_counter()
-    assert check_fleet_plan(plan, fleet, offers) == []
+    assert found_in(made) == []
     assert time.perf_counter() - start < 20.0  # About one; the rest is room for slow machines.
