@@ -41,6 +41,7 @@ class Case:
     workloads: int
     gap: float
     highs_seconds: float
+    """0 where it is not asked: its program knows no starts."""
     periods: int = 1
     """With more than one, accelerators may be reserved, on demand or spot."""
     node: int = 1
@@ -61,6 +62,16 @@ CASES = (
     Case("300 x 24", 300, 1e-3, 120, periods=24),
     Case("1,000 x 24", 1000, 1e-3, 300, periods=24),
     Case("300 x 24, nodes of 8", 300, 3e-3, 300, periods=24, node=8),
+    Case(
+        "300 x 24, starts",
+        workloads=300,
+        gap=1e-2,
+        highs_seconds=0,
+        periods=24,
+        interruptions=0.5,
+        startup_seconds=360.0,
+        most_seconds=150.0,
+    ),
 )
 STAGES = {
     "read": ("read_fleet", "offers_of"),
@@ -182,7 +193,7 @@ def measure(case: Case, seed: int, options: argparse.Namespace) -> dict[str, Any
             measured(["--plan", name], 2 * case.most_seconds + 600) for _ in range(options.runs)
         ]
         highs = None
-        if options.highs:
+        if options.highs and case.highs_seconds:
             seconds = options.highs_seconds or case.highs_seconds
             highs = measured(["--direct", name, str(seconds)], 3 * seconds + 600)
     middle = sorted(runs, key=lambda run: run.get("seconds", math.inf))[len(runs) // 2]

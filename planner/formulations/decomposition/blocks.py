@@ -100,7 +100,9 @@ def twins(figures: Figures) -> Ints:
         price of its own.
     """
     choices = figures.choices
-    alike = np.isnan(choices.dollars_per_hour) & (choices.startup_dollars == 0)
+    alike = np.isnan(choices.dollars_per_hour)
+    if starts_count(figures):
+        alike &= choices.startup_dollars == 0
     rows = np.flatnonzero(alike)
     said = (choices.workload, choices.pool, choices.gpus, choices.role, *choices.rates.T)
     described = np.column_stack([values[rows] for values in said])
@@ -179,16 +181,21 @@ def _described(figures: Figures, choice: Ints, either: Bools) -> dict[str, Any]:
     }
 
 
+def starts_count(figures: Figures) -> bool:
+    """Tell whether starting replicas costs anything."""
+    some = bool(np.any(figures.choices.startup_dollars > 0))
+    return some and (bool(np.any(figures.horizon.before >= 0)) or figures.has_running)
+
+
 def unsupported(figures: Figures) -> str:
     """Say what of a fleet this formulation cannot express; nothing where it can."""
     if figures.choices.rates.shape[1] > 1:
         return "request classes"
     if np.any(figures.choices.role > 0):
         return "prefill and decode workers"
-    if np.any(figures.choices.startup_dollars > 0) and (
-        len(figures.horizon) > 1 or figures.has_running
-    ):
-        return "start-up costs"
+    spanning = min(figures.limits.dollars, figures.limits.kilograms)
+    if starts_count(figures) and np.isfinite(spanning):
+        return "start-up costs beside a budget or a cap on carbon"
     if figures.limits.rising > 0:
         return "robustness"
     return ""

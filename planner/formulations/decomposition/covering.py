@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from planner.fleets.figures import Bools, Floats, Ints
+from planner.formulations.decomposition.items import (
+    ROUNDING,
+    Sorted,
+    Task,
+    in_order,
+    pruned,
+    wholes,
+)
 
-ROUNDING = 1e-9
-"""Relative amount of demand that may be missing."""
 TIE = 1e-12
 NARROW, WIDE = 12, 3_000
 """States per problem and level of the first search and the second."""
@@ -26,26 +32,6 @@ MOST_STATES = 20_000_000
 
 class TooManyError(RuntimeError):
     """There are more patterns within the limit than can be handled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """K covering problems of m items each."""
-
-    price: Floats
-    """(K, m) of one replica; infinite where there is no item."""
-    rate: Floats
-    """(K, m) demand that one replica covers."""
-    most: Floats
-    """(K, m) most replicas."""
-    demand: Floats
-    """(K,)"""
-    least: Floats
-    """(K,) fewest replicas."""
-    shed_most: Floats
-    """(K,) demand that may be left uncovered."""
-    shed_price: Floats
-    """(K,) for each unit of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +46,6 @@ class Covers:
     """(N, m) replicas of each item."""
     shed: Floats
     """(N,) demand left uncovered."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """A task with its items in the order of price per unit of demand."""
-
-    order: Ints
-    price: Floats
-    rate: Floats
-    most: Floats
-    next_ratio: Floats
-    """Least price per unit of demand of what comes later, shedding included."""
-    next_price: Floats
-    """Least price of one replica of a later item; 0 where shedding could do."""
 
 
 @dataclass(slots=True)
@@ -106,11 +78,11 @@ def cheapest(task: Task) -> tuple[Covers, Floats]:
     ndarray, shape (K,)
         Proven lower bound on the price of any cover; infinite where there is none.
     """
-    ordered = _sort(task)
+    ordered = in_order(task)
     simple = _simple(task, ordered)
     limit = np.full(len(task.demand), np.inf)
     limit[simple.task] = simple.price
-    ordered = _pruned(task, ordered, limit)
+    ordered = pruned(task, ordered, limit)
     dropped = np.full(len(limit), np.inf)
     first = _Search(task, ordered, limit, NARROW, dropped.copy(), falling=True)
     second = _Search(task, ordered, limit, WIDE, dropped, falling=True)
@@ -138,7 +110,7 @@ def within(task: Task, limit: Floats, most: int) -> Covers:
     TooManyError
         Where there are more.
     """
-    search = _Search(task, _sort(task), limit, most)
+    search = _Search(task, in_order(task), limit, most)
     return _joined(list(_descend(search)))
 
 
@@ -154,7 +126,7 @@ def near(task: Task, limit: Floats, number: int) -> Covers:
     number : int
         Most covers of one problem; so many states of each are looked at, too.
     """
-    search = _Search(task, _sort(task), limit, number, np.full(len(limit), np.inf))
+    search = _Search(task, in_order(task), limit, number, np.full(len(limit), np.inf))
     covers = _joined(list(_descend(search)))
     order = np.lexsort((covers.price, covers.task))
     owner = covers.task[order]
@@ -162,68 +134,9 @@ def near(task: Task, limit: Floats, number: int) -> Covers:
     return _taken(covers, order[rank < number])
 
 
-def _sort(task: Task) -> _Sorted:
-    with np.errstate(invalid="ignore"):
-        ratio = np.where(np.isfinite(task.price), task.price / task.rate, np.inf)
-    order = np.argsort(ratio, axis=1, kind="stable")
-    price, rate, most, ratio = (
-        np.take_along_axis(values, order, axis=1)
-        for values in (task.price, task.rate, task.most, ratio)
-    )
-    sheds = task.shed_most > 0
-    last = np.full((len(price), 1), np.inf)
-    next_ratio = np.minimum(
-        np.concatenate((ratio[:, 1:], last), axis=1),
-        np.where(sheds, task.shed_price, np.inf)[:, None],
-    )
-    lowest = np.minimum.accumulate(price[:, ::-1], axis=1)[:, ::-1]
-    next_price = np.concatenate((lowest[:, 1:], last), axis=1)
-    next_price[sheds] = 0.0
-    return _Sorted(order, price, rate, most, next_ratio, next_price)
-
-
-def _wholes(rest: Floats, rate: Floats) -> Floats:
-    """Return how many replicas cover a rest."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.maximum(np.ceil(rest / rate - ROUNDING), 0.0)
-
-
-def _pruned(task: Task, ordered: _Sorted, limit: Floats) -> _Sorted:
-    """Leave out items that another one beats, or of which one replica is too many."""
-    with np.errstate(invalid="ignore"):
-        ratio = np.where(np.isfinite(task.price), task.price / task.rate, np.inf)
-        least = np.minimum(ratio.min(axis=1), np.where(task.shed_most > 0, task.shed_price, np.inf))
-        rest = np.maximum(task.demand[:, None] - task.rate, 0.0)
-        hopeless = task.price + np.where(rest > 0, rest * least[:, None], 0.0) > limit[:, None]
-    # A limit lies a rounding above what is known to be possible.
-    hopeless &= np.isfinite(limit)[:, None] & (ratio > least[:, None])
-    hopeless |= _beaten(task)
-    if not hopeless.any():
-        return ordered
-    kept = _sort(replace(task, price=np.where(hopeless, np.inf, task.price)))
-    number = max(int(np.isfinite(kept.price).sum(axis=1).max(initial=0)), 1)
-    return _Sorted(**{name: getattr(kept, name)[:, :number] for name in _Sorted.__slots__})
-
-
-def _beaten(task: Task) -> Bools:
-    """Return which items another one beats: no dearer, no slower, and enough of it."""
-    by_rate = np.argsort(-task.rate, axis=1, kind="stable")
-    by_price = np.argsort(np.take_along_axis(task.price, by_rate, axis=1), axis=1, kind="stable")
-    order = np.take_along_axis(by_rate, by_price, axis=1)
-    rate = np.take_along_axis(task.rate, order, axis=1)
-    needed = np.maximum(_wholes(task.demand[:, None], rate), task.least[:, None])
-    enough = np.take_along_axis(task.most, order, axis=1) >= needed
-    best = np.maximum.accumulate(np.where(enough, rate, -np.inf), axis=1)
-    beaten = np.zeros(rate.shape, dtype=bool)
-    beaten[:, 1:] = rate[:, 1:] <= best[:, :-1]
-    found = np.zeros_like(beaten)
-    np.put_along_axis(found, order, beaten, axis=1)
-    return found
-
-
-def _simple(task: Task, ordered: _Sorted) -> Covers:
+def _simple(task: Task, ordered: Sorted) -> Covers:
     """Return for each problem the best cover of at most two items, where there is one."""
-    number = np.maximum(_wholes(task.demand[:, None], ordered.rate), task.least[:, None])
+    number = np.maximum(wholes(task.demand[:, None], ordered.rate), task.least[:, None])
     tries = [
         _two_kinds(task, ordered, number, column, fewer)
         for column in range(min(4, ordered.price.shape[1]))
@@ -241,13 +154,13 @@ def _simple(task: Task, ordered: _Sorted) -> Covers:
 
 
 def _two_kinds(
-    task: Task, ordered: _Sorted, number: Floats, column: int, fewer: int
+    task: Task, ordered: Sorted, number: Floats, column: int, fewer: int
 ) -> tuple[Floats, Floats, Ints, Floats]:
     """Return price, replicas of one item, the best other item and replicas of that."""
     price, rate, most = ordered.price, ordered.rate, ordered.most
     base = np.clip(number[:, column] - fewer, 0, most[:, column])
     rest = task.demand - base * rate[:, column]
-    more = np.maximum(_wholes(rest[:, None], rate), np.maximum(task.least - base, 0.0)[:, None])
+    more = np.maximum(wholes(rest[:, None], rate), np.maximum(task.least - base, 0.0)[:, None])
     together = more.copy()
     together[:, column] += base
     fits = (together <= most) & np.isfinite(price) & np.isfinite(price[:, column])[:, None]
@@ -264,7 +177,7 @@ class _Search:
     """What a search looks for."""
 
     task: Task
-    ordered: _Sorted
+    ordered: Sorted
     limit: Floats
     width: int
     """States of a level: for each problem, or for all together where every cover is wanted."""
@@ -323,7 +236,7 @@ def _shed(search: _Search, states: _States) -> Covers:
 def _finished(search: _Search, states: _States, level: int) -> Covers:
     """Return covers whose last item is that of this level."""
     ordered, task = search.ordered, states.task
-    number = np.maximum(_wholes(states.rest, ordered.rate[task, level]), states.need)
+    number = np.maximum(wholes(states.rest, ordered.rate[task, level]), states.need)
     fits = number <= ordered.most[task, level]
     price = np.where(fits, states.price + number * ordered.price[task, level], np.inf)
     kept = search.admit(states, price)
@@ -386,7 +299,7 @@ def _range(search: _Search, states: _States, level: int) -> tuple[Floats, Floats
         )
         many = np.where(price > 0, np.floor((room - one) / price + ROUNDING), np.inf)
     many = np.where(room >= one, many, -1.0)
-    full = np.maximum(_wholes(states.rest, rate), states.need)
+    full = np.maximum(wholes(states.rest, rate), states.need)
     high = np.minimum(np.minimum(full - 1, ordered.most[task, level]), many)
     low = np.where(np.isfinite(later), np.maximum(few, 0.0), np.inf)
     return low, np.where(np.isfinite(high), high, -1.0)

@@ -11,11 +11,13 @@ import numpy as np
 from planner.fleets.figures import Figures, Floats, Ints, Verdict
 from planner.formulations.decomposition.blocks import Blocks, blocks, twins, unsupported
 from planner.formulations.decomposition.buying import decisions
+from planner.formulations.decomposition.chaining import choose_beside
 from planner.formulations.decomposition.generating import NEGLIGIBLE, Generated, Progress, generate
 from planner.formulations.decomposition.integral import Chosen, Goal, choose
 from planner.formulations.decomposition.market import Market, market, spans_periods
 from planner.formulations.decomposition.patterns import Prices, best_patterns
 from planner.formulations.decomposition.periods import choose_by_period
+from planner.formulations.decomposition.starting import Starts, starts
 from planner.formulations.fleets.deciding import objective
 
 RELAXED = 0.2
@@ -95,7 +97,8 @@ def solve_once(figures: Figures, twin: Ints, goal: Goal) -> Found:
     )
     if relaxed.finished and float(relaxed.overuse.sum()) > NEGLIGIBLE:
         return Found((_without("infeasible", math.nan, started), None))
-    chosen = _choose(parts, shared, relaxed, goal)
+    costs = starts(figures, parts)
+    chosen = _choose(parts, shared, relaxed, costs, goal)
     if chosen.patterns is None and chosen.bound == math.inf:
         return Found((_without("infeasible", math.nan, started), None))
     shadow = _shadow(shared, relaxed)
@@ -119,10 +122,14 @@ def possible(parts: Blocks) -> bool:
     return bool(np.isfinite(best_patterns(parts, nothing)[2]).all())
 
 
-def _choose(parts: Blocks, shared: Market, relaxed: Generated, goal: Goal) -> Chosen:
+def _choose(
+    parts: Blocks, shared: Market, relaxed: Generated, costs: Starts | None, goal: Goal
+) -> Chosen:
     """Choose whole patterns: period by period where that is possible, and then all together."""
     if not relaxed.finished:
         return Chosen(None, math.inf, relaxed.bound)
+    if costs is not None:
+        return choose_beside(parts, shared, relaxed, costs, goal)
     start = None
     if parts.periods > 1 and not spans_periods(shared):
         half = replace(goal, until=goal.until - goal.left / 2)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from planner.fleets.figures import Ints
+from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
 from planner.formulations.decomposition.covering import TooManyError
 from planner.formulations.decomposition.generating import Generated, Progress
@@ -179,6 +180,7 @@ def solve_whole(
     goal: Goal,
     *,
     few: bool = False,
+    extra: Callable[[Patterns], Floats] | None = None,
 ) -> Chosen:
     """Choose among some patterns, to which those of a known choice are added.
 
@@ -194,6 +196,8 @@ def solve_whole(
         When to stop.
     few : bool
         Whether there are so few patterns that looking for needless ones pays.
+    extra : callable, optional
+        What patterns cost beside what they take.
 
     Returns
     -------
@@ -207,7 +211,8 @@ def solve_whole(
         known = len(best.patterns)
         patterns = joined([best.patterns, patterns])
     highs, first = new_program(blocks.number, market, most=1.0)
-    add_patterns(highs, blocks, market, patterns, upper=1.0)
+    beside = 0.0 if extra is None else extra(patterns)
+    add_patterns(highs, blocks, market, patterns, upper=1.0, extra=beside)
     whole = _whole(market, first, len(patterns))
     kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(whole), whole, kinds)

@@ -190,9 +190,15 @@ def _lay_out(highs: Any, blocks: int, market: Market, most: float) -> int:
 
 
 def add_patterns(
-    highs: Any, blocks: Blocks, market: Market, patterns: Patterns, upper: float
+    highs: Any,
+    blocks: Blocks,
+    market: Market,
+    patterns: Patterns,
+    *,
+    upper: float,
+    extra: Floats | float = 0.0,
 ) -> None:
-    """Add patterns as columns."""
+    """Add patterns as columns, with what they cost beside what they take."""
     taken: Worth = worth(blocks, patterns)
     column = np.arange(len(patterns))
     columns, rows, values = [column, taken.pattern], [patterns.block], [np.ones(len(patterns))]
@@ -204,7 +210,8 @@ def add_patterns(
         rows.append(np.full(len(paying), blocks.number + market.budget))
         values.append(taken.dollars[paying])
     entries = (np.concatenate(columns), np.concatenate(rows), np.concatenate(values))
-    add_columns(highs, taken.dollars + taken.penalty, np.full(len(patterns), upper), entries)
+    cost = taken.dollars + taken.penalty + extra
+    add_columns(highs, cost, np.full(len(patterns), upper), entries)
 
 
 def add_columns(

@@ -8,7 +8,8 @@ import numpy as np
 
 from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
-from planner.formulations.decomposition.covering import Covers, Task, cheapest, near, within
+from planner.formulations.decomposition.covering import Covers, cheapest, near, within
+from planner.formulations.decomposition.items import Task
 
 LARGEST_TASK = 200_000
 """Covering problems that are solved together."""
@@ -84,6 +85,8 @@ class Prices:
     """(lanes x periods,) dollars of one accelerator."""
     dollar: float
     """Dollars of one dollar of the budget: 1 where it does not bind."""
+    replica: Floats | None = None
+    """(W, m, T) dollars of one replica beside what it occupies; None where there are none."""
 
 
 def priced(blocks: Blocks, prices: Prices, worth_of: Worth) -> Floats:
@@ -213,6 +216,8 @@ def _task(blocks: Blocks, prices: Prices, block: Ints, largest: Ints) -> Task:
     lane = prices.lane[blocks.lane[workload] * blocks.periods + period[:, None]]
     own = blocks.dollars[workload] * (blocks.hours[period] * prices.dollar)[:, None]
     price = own + blocks.gpus[workload] * lane
+    if prices.replica is not None:
+        price = price + prices.replica[workload, :, period]
     rate = blocks.rate[workload]
     demand = blocks.demand[block]
     if np.any(largest != ANY):

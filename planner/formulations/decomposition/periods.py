@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, replace
-
 import numpy as np
 
-from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
-from planner.formulations.decomposition.generating import NEGLIGIBLE, Generated, generate
+from planner.formulations.decomposition.generating import Generated
 from planner.formulations.decomposition.integral import (
     Chosen,
     Goal,
     distinct_in_use,
-    met,
     solve_whole,
 )
-from planner.formulations.decomposition.market import Market, period_of
+from planner.formulations.decomposition.market import Market
+from planner.formulations.decomposition.parting import (
+    AT_ALL,
+    Part,
+    Settled,
+    aim,
+    first_choice,
+    relaxed_part,
+    settled,
+    tell,
+    together,
+)
 from planner.formulations.decomposition.patterns import (
     Patterns,
     Prices,
@@ -28,34 +33,11 @@ from planner.formulations.decomposition.patterns import (
     priced,
     worth,
 )
-from planner.formulations.decomposition.rounding import rounded
 
-SHARE = 0.6
-"""Part of the gap that single periods may use up."""
-PRECISE = 0.1
-"""Part of the gap to which the relaxation of a period is solved."""
-QUICK_SECONDS = 1.0
-"""Time for whole patterns of one period, at first; twice as much with a thousand blocks."""
-PATIENT_SECONDS, AT_ALL = 30.0, 100.0
-"""Time where that finds none, and how many times farther from the bound any will do."""
 ROUNDS = ((10, 3.0), (40, 15.0))
 """Patterns of each block, and time, with which periods are tried again."""
 NOTHING = 1e-3
 """Price that stands for none, relative to that of other accelerators."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fleet:
-    """A fleet whose reservations are settled."""
-
-    blocks: Blocks
-    market: Market
-    relaxed: Generated
-    reserved: Floats
-    """(P,) granules."""
-    allowed: float
-    """Dollars by which a period may exceed its part of the relaxation."""
-    goal: Goal
 
 
 def choose_by_period(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
@@ -73,14 +55,13 @@ def choose_by_period(blocks: Blocks, market: Market, relaxed: Generated, goal: G
     goal : Goal
         When to stop.
     """
-    allowed = SHARE * goal.gap * abs(relaxed.bound) / blocks.periods
-    fleet = _Fleet(blocks, market, relaxed, _reserved(market, relaxed), allowed, goal)
+    fleet = settled(blocks, market, relaxed, goal)
     parts, found = [], []
     for period in range(blocks.periods):
-        parts.append(_relaxed(fleet, period))
-        found.append(_first(fleet, parts[-1]))
-        _tell(goal, f"period {period + 1} of {blocks.periods}", None)
-    total = _total(fleet, found)
+        parts.append(relaxed_part(fleet, period))
+        found.append(first_choice(fleet, parts[-1]))
+        tell(goal, f"period {period + 1} of {blocks.periods}", None)
+    total = together(fleet, found)
     excess = [
         chosen.objective - part.relaxed.bound for part, chosen in zip(parts, found, strict=True)
     ]
@@ -89,66 +70,12 @@ def choose_by_period(blocks: Blocks, market: Market, relaxed: Generated, goal: G
             if goal.met(total) or goal.left <= 0:
                 return total
             found[period] = _again(fleet, parts[period], found[period], number, seconds)
-            total = _total(fleet, found)
-            _tell(goal, f"period {period + 1} again", total)
+            total = together(fleet, found)
+            tell(goal, f"period {period + 1} again", total)
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One period, relaxed."""
-
-    blocks: Blocks
-    market: Market
-    relaxed: Generated
-
-    @property
-    def possible(self) -> bool:
-        """Whether what is reserved leaves enough to buy."""
-        return self.relaxed.finished and float(self.relaxed.overuse.sum()) <= NEGLIGIBLE
-
-
-def _reserved(market: Market, relaxed: Generated) -> Floats:
-    """Return whole granules to reserve of each pool."""
-    there = market.reserved >= 0
-    amounts = np.zeros(len(market.reserved))
-    amounts[there] = np.rint(relaxed.bought[market.reserved[there]])
-    return amounts
-
-
-def _relaxed(fleet: _Fleet, period: int) -> _Part:
-    """Solve the relaxation of one period, from the patterns known already."""
-    blocks, goal, known = fleet.blocks, fleet.goal, fleet.relaxed.patterns
-    mine, shared = blocks.at(period), period_of(fleet.market, period, fleet.reserved)
-    met = known.take(np.flatnonzero(blocks.period[known.block] == period))
-    met = replace(met, block=_places(blocks, period)[met.block])
-    gap = PRECISE * goal.gap
-    return _Part(
-        mine, shared, generate(mine, shared, gap=gap, seconds=max(goal.left, 0.1), known=met)
-    )
-
-
-def _first(fleet: _Fleet, part: _Part) -> Chosen:
-    """Choose among the patterns that the relaxation met."""
-    if not part.possible:
-        return Chosen(None, math.inf, part.relaxed.bound)
-    quick = QUICK_SECONDS * (1 + part.blocks.number / 1000)
-    chosen = met(part.blocks, part.market, part.relaxed, _aim(fleet, quick))
-    if chosen.patterns is None:
-        chosen = rounded(part.blocks, part.market, part.relaxed, fleet.goal)
-    if chosen.patterns is None:
-        patient = _aim(fleet, PATIENT_SECONDS, AT_ALL)
-        chosen = met(part.blocks, part.market, part.relaxed, patient)
-    return chosen
-
-
-def _aim(fleet: _Fleet, seconds: float, times: float = 1.0) -> Goal:
-    """Return a goal for one period: a distance relative to what is allowed, and time."""
-    until = time.perf_counter() + max(min(seconds, fleet.goal.left), 0.1)
-    return Goal(0.0, until, dollars=times * fleet.allowed)
-
-
-def _again(fleet: _Fleet, part: _Part, before: Chosen, number: int, seconds: float) -> Chosen:
+def _again(fleet: Settled, part: Part, before: Chosen, number: int, seconds: float) -> Chosen:
     """Choose among more patterns, so many of each block, of which none alone costs too much."""
     if not part.possible:
         return before
@@ -159,11 +86,11 @@ def _again(fleet: _Fleet, part: _Part, before: Chosen, number: int, seconds: flo
     price = priced(blocks, relaxed.duals.prices(market), worth(blocks, patterns))
     paying = price - relaxed.block_prices[patterns.block] <= excess
     useful = distinct_in_use(blocks, patterns.take(np.flatnonzero(paying)))
-    found = solve_whole(blocks, market, useful, before, _aim(fleet, seconds), few=True)
+    found = solve_whole(blocks, market, useful, before, aim(fleet, seconds), few=True)
     return found if found.objective < before.objective else before
 
 
-def _beside(part: _Part, excess: float, number: int) -> Patterns:
+def _beside(part: Part, excess: float, number: int) -> Patterns:
     """Return patterns beside those of the relaxation.
 
     Where accelerators are left over and cost nothing, patterns that take more of them would be
@@ -176,32 +103,3 @@ def _beside(part: _Part, excess: float, number: int) -> Patterns:
     cheapest = best_patterns(part.blocks, prices)[2]
     limit = np.where(np.isfinite(cheapest), cheapest, 0.0) + max(excess, 0.0)
     return patterns_near(part.blocks, prices, limit, number)
-
-
-def _total(fleet: _Fleet, found: list[Chosen]) -> Chosen:
-    """Put the periods together."""
-    there = fleet.market.reserved >= 0
-    spent = float(fleet.market.cost[fleet.market.reserved[there]] @ fleet.reserved[there])
-    bound = fleet.relaxed.bound
-    parts = []
-    for period, chosen in enumerate(found):
-        if chosen.patterns is None:
-            return Chosen(None, math.inf, bound)
-        rows = np.flatnonzero(fleet.blocks.period == period)
-        parts.append(replace(chosen.patterns, block=rows[chosen.patterns.block]))
-    total = spent + sum(chosen.objective for chosen in found)
-    return Chosen(joined(parts), total, min(bound, total))
-
-
-def _places(blocks: Blocks, period: int) -> Ints:
-    """Return the index of every block among those of a period."""
-    place = np.full(blocks.number, -1, dtype=np.int64)
-    mine = np.flatnonzero(blocks.period == period)
-    place[mine] = np.arange(len(mine))
-    return place
-
-
-def _tell(goal: Goal, stage: str, total: Chosen | None) -> None:
-    if goal.progress is not None:
-        objective, bound = (total.objective, total.bound) if total else (math.nan, math.nan)
-        goal.progress(stage, objective, bound)
