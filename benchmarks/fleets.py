@@ -299,7 +299,11 @@ def options() -> argparse.Namespace:
     asked.add_argument("--seed", type=int, action="append", help="seed of the fleet; 1")
     asked.add_argument("--highs-seconds", type=float, help="time limit of HiGHS")
     asked.add_argument("--no-highs", dest="highs", action="store_false", help="leave HiGHS out")
-    asked.add_argument("--keep", type=Path, help="JSON file of measurements to add to")
+    asked.add_argument(
+        "--keep",
+        type=Path,
+        help="JSON file of measurements to add to; without HiGHS, what it did before stays",
+    )
     asked.add_argument("--write", action="store_true", help=f"put the tables into {DOC.name}")
     asked.add_argument("--plan", type=Path, help=argparse.SUPPRESS)
     asked.add_argument("--direct", nargs=2, help=argparse.SUPPRESS)
@@ -331,7 +335,9 @@ def main() -> None:
     for case, seed in chosen(asked):
         one = measure(case, seed, asked)
         print(json.dumps(one), file=sys.stderr)
-        found[f"{case.name}, {seed}"] = one
+        key = f"{case.name}, {seed}"
+        one["highs"] = one["highs"] or found.get(key, {}).get("highs")
+        found[key] = one
         if asked.keep:
             asked.keep.write_text(json.dumps(found, indent=1), encoding="utf-8")
     cores = len(os.sched_getaffinity(0))

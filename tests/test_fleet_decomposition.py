@@ -172,6 +172,8 @@ def test_too_many_covers_are_refused() -> None:
     task = Task(ones, ones, 50 * ones, *(np.array([x]) for x in (40.0, 0.0, 0.0, 0.0)))
     with pytest.raises(TooManyError):
         within(task, np.array([60.0]), 10_000)
+    with pytest.raises(TooManyError, match="time"):
+        within(task, np.array([41.0]), 10**6, until=0.0)
     found, bound = cheapest(task)
     assert found.price[0] == bound[0] == 40.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from planner.errors import CheckError, InputError, Problem, SolverError
 from planner.fleets.candidates.offering import offers as offers_of
@@ -135,7 +134,7 @@ def decide(
     left = seconds - (time.perf_counter() - started)
     if twice and verdict.status in ("time_limit", "no_solution_in_time") and left > 1.0:
         second = milp.solve(numbers, time_limit_seconds=left, relative_gap=gap)
-        verdict = _better(verdict, second, gap)
+        verdict = deciding.better(verdict, second, gap)
     if shadow is None:
         return verdict, None
     return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
@@ -147,18 +146,3 @@ def within(progress: Progress | None, part: str) -> Progress | None:
         return None
     progress(part, math.nan, math.nan)
     return lambda stage, cost, bound: progress(f"{part}, {stage}", cost, bound)
-
-
-def _better(one: Verdict, other: Verdict, gap: float) -> Verdict:
-    """Return the cheaper of two plans for the same figures, with the higher of their bounds."""
-    if other.decisions is None:
-        return other if other.status == "infeasible" else one
-    cheaper = other if one.decisions is None or other.objective <= one.objective else one
-    bound = min(max(one.bound, other.bound), cheaper.objective)
-    proved = cheaper.objective - bound <= max(gap, 1e-9) * abs(cheaper.objective)
-    return replace(
-        cheaper,
-        status="optimal" if proved else "time_limit",
-        bound=bound,
-        seconds=one.seconds + other.seconds,
-    )

@@ -9,6 +9,7 @@ more replica (G3).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ MOST_STATES = 20_000_000
 
 
 class TooManyError(RuntimeError):
-    """There are more patterns within the limit than can be handled."""
+    """There are more patterns within the limit than can be handled, or handled in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def cheapest(task: Task) -> tuple[Covers, Floats]:
     return _taken(covers, order[best]), np.minimum(limit, dropped)
 
 
-def within(task: Task, limit: Floats, most: int) -> Covers:
+def within(task: Task, limit: Floats, most: int, until: float = math.inf) -> Covers:
     """Return every cover that costs no more than a limit and has no replica too many at its end.
 
     Parameters
@@ -104,13 +105,15 @@ def within(task: Task, limit: Floats, most: int) -> Covers:
         Highest price.
     most : int
         Number of states above which the search gives up.
+    until : float
+        `time.perf_counter()` at which it does, too.
 
     Raises
     ------
     TooManyError
-        Where there are more.
+        Where there are more, or time is out.
     """
-    search = _Search(task, in_order(task), limit, most)
+    search = _Search(task, in_order(task), limit, most, until=until)
     return _joined(list(_descend(search)))
 
 
@@ -185,6 +188,7 @@ class _Search:
     """(K,) least bound of the states given up; None where every cover is wanted."""
     falling: bool = False
     """Whether only the best counts: limits fall on the way."""
+    until: float = math.inf
 
     @property
     def keep_all(self) -> bool:
@@ -254,6 +258,8 @@ def _extended(search: _Search, states: _States, level: int) -> _States:
     total = int(number.sum())
     if total > (search.width if search.keep_all else MOST_STATES):
         raise TooManyError(f"{total:,} states")
+    if time.perf_counter() > search.until:
+        raise TooManyError("time is out")
     counted = number.astype(np.int64)
     row = np.repeat(np.arange(len(counted)), counted)
     start = np.repeat(np.cumsum(counted) - counted, counted)

@@ -13,7 +13,7 @@ from planner.formulations.decomposition.blocks import Blocks, blocks, twins, uns
 from planner.formulations.decomposition.buying import decisions
 from planner.formulations.decomposition.chaining import choose_beside
 from planner.formulations.decomposition.generating import NEGLIGIBLE, Generated, Progress, generate
-from planner.formulations.decomposition.integral import Chosen, Goal, choose
+from planner.formulations.decomposition.integral import PROVED, Chosen, Goal, choose
 from planner.formulations.decomposition.market import Market, market, spans_periods
 from planner.formulations.decomposition.patterns import Prices, best_patterns
 from planner.formulations.decomposition.periods import choose_by_period
@@ -71,10 +71,26 @@ def solve(
         raise ValueError(f"the decomposition knows no {reason}")
     goal = Goal(relative_gap, time.perf_counter() + time_limit_seconds, progress=progress)
     found = solve_once(figures, twins(figures), goal)
-    if found.missed:
-        # Told apart from the beginning, steady and spot replicas fit.
-        return solve_once(figures, np.full(len(figures.choices), -1), goal).answer
-    return found.answer
+    if not found.missed:
+        return found.answer
+    # Told apart from the beginning, steady and spot replicas fit.
+    apart, shadow = solve_once(figures, np.full(len(figures.choices), -1), goal).answer
+    return better(found.answer[0], apart, relative_gap), shadow or found.answer[1]
+
+
+def better(one: Verdict, other: Verdict, gap: float) -> Verdict:
+    """Return the cheaper of two plans for the same figures, with the higher of their bounds."""
+    if other.decisions is None:
+        return other if other.status == "infeasible" else one
+    cheaper = other if one.decisions is None or other.objective <= one.objective else one
+    bound = min(max(one.bound, other.bound), cheaper.objective)
+    proved = cheaper.objective - bound <= max(gap, PROVED) * abs(cheaper.objective)
+    return replace(
+        cheaper,
+        status="optimal" if proved else "time_limit",
+        bound=bound,
+        seconds=one.seconds + other.seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)

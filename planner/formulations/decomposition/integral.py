@@ -36,6 +36,8 @@ GROWTH = 3.0
 """How much wider each round looks."""
 MOST_PATTERNS = 400_000
 """Patterns above which a round is not tried."""
+FEW_PATTERNS = 20_000
+"""Patterns up to which looking for needless ones pays."""
 MOST_STATES = 600_000
 """States above which looking for patterns gives up."""
 ENOUGH = 0.5
@@ -110,7 +112,7 @@ def choose(
         if math.isfinite(needed) and needed <= width * GROWTH:
             width = needed * (1 + 1e-9) + 1e-12 * abs(relaxed.bound)
         try:
-            patterns = _within(blocks, market, relaxed, width)
+            patterns = _within(blocks, market, relaxed, width, goal.until)
         except TooManyError:
             return best if best.patterns is not None else met(blocks, market, relaxed, goal)
         found = solve_whole(blocks, market, patterns, best, goal)
@@ -129,9 +131,9 @@ def choose(
 def met(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
     """Choose among the patterns a relaxation met, which proves nothing about others."""
     nothing = Chosen(None, math.inf, relaxed.bound)
-    found = solve_whole(
-        blocks, market, distinct_in_use(blocks, relaxed.patterns), nothing, goal, few=True
-    )
+    patterns = distinct_in_use(blocks, relaxed.patterns)
+    few = len(patterns) <= FEW_PATTERNS
+    found = solve_whole(blocks, market, patterns, nothing, goal, few=few)
     return Chosen(found.patterns, found.objective, relaxed.bound)
 
 
@@ -144,11 +146,13 @@ def _first_width(blocks: Blocks, market: Market, relaxed: Generated) -> float:
     return min(max(float(reduced[place]), 1e-7 * scale), 1e-4 * scale)
 
 
-def _within(blocks: Blocks, market: Market, relaxed: Generated, width: float) -> Patterns:
+def _within(
+    blocks: Blocks, market: Market, relaxed: Generated, width: float, until: float
+) -> Patterns:
     """Return the patterns of small reduced cost, each use of accelerators once."""
     prices = relaxed.duals.prices(market)
     limit = relaxed.block_prices + width + 1e-9 * np.abs(relaxed.block_prices)
-    return distinct_in_use(blocks, patterns_within(blocks, prices, limit, MOST_STATES))
+    return distinct_in_use(blocks, patterns_within(blocks, prices, limit, MOST_STATES, until))
 
 
 def distinct_in_use(blocks: Blocks, patterns: Patterns) -> Patterns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +129,9 @@ def best_patterns(blocks: Blocks, prices: Prices) -> tuple[Patterns, Floats, Flo
     return joined(parts), np.concatenate(totals), bound
 
 
-def patterns_within(blocks: Blocks, prices: Prices, limit: Floats, most: int) -> Patterns:
+def patterns_within(
+    blocks: Blocks, prices: Prices, limit: Floats, most: int, until: float = math.inf
+) -> Patterns:
     """Return every pattern that may cost no more than its block's limit (G5).
 
     Parameters
@@ -139,16 +142,18 @@ def patterns_within(blocks: Blocks, prices: Prices, limit: Floats, most: int) ->
         Highest price.
     most : int
         Number above which the search gives up.
+    until : float
+        `time.perf_counter()` at which it does, too.
 
     Raises
     ------
     TooManyError
-        Where there are more.
+        Where there are more, or time is out.
     """
     parts = []
     for rows in _slices(blocks):
         block, task = _tasks(blocks, prices, rows)
-        covers: Covers = within(task, limit[block], most)
+        covers: Covers = within(task, limit[block], most, until)
         parts.append(Patterns(block[covers.task], covers.counts, covers.shed))
     # Cases of one block overlap.
     return joined(parts) if _is_plain(blocks) else _distinct(joined(parts))
