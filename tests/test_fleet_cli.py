@@ -159,9 +159,9 @@ def test_what_is_wrong_only_later_is_told_with_file_and_line(run, shop):
     ran = run("fleet", "shop/fleet.yaml")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("shop/fleet.yaml:5: pools[0]")
-    write(shop, "workloads:", "solver: {method: decomposition}\nworkloads:")
+    rises = "solver: {method: decomposition}\nrobustness: {workloads: 1, rise: 0.5}\n"
+    write(shop, "workloads:", f"{rises}workloads:")
     write(shop, "gpus: 16", "on_demand: {dollars_per_gpu_hour: 2.5}")
-    write(shop, "50}", "50, startup_dollars: 1}")
     ran = run("fleet", "shop")
     assert ran.code == 2
     assert "shop/fleet.yaml:6: solver.method: found `decomposition`" in ran.err
