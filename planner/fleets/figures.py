@@ -154,6 +154,11 @@ class Decisions:
     """(P, T)"""
     spot: Floats
     """(P, T)"""
+    extra: Ints | None = None
+    """(C, T) replicas that are added when the workload rises; None where no rise is planned for."""
+    served_when_risen: Floats | None = None
+    """(C, K, T) requests per second of each class that each choice then serves; None also where
+    requests are alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import numpy as np
 
 from planner.check import Finding
 from planner.fleets.checking.counting import EXACT, Bools, Floats, differs, told
-from planner.fleets.checking.judging import HOUR, Asked, Rows, deployed, forbidden
-from planner.fleets.offers import Offers
+from planner.fleets.checking.judging import HOUR, Asked, Rows, split_of
 from planner.fleets.telling.plan import FleetPlan
+
+THEN = " when it rises"
 
 
 def coverage_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Finding]:
@@ -26,32 +27,36 @@ def coverage_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Fin
         Its rows with what their deployments are.
     """
     want, shed = asked.served, plan.service.shed
-    name = _names(plan)
+    name = cell_name(plan)
     stages = {"prompts": rows.prefill, "answers": rows.decode}
     serves = {
-        stage: _sum(asked, rows, rows.rate * rows.count, mine) for stage, mine in stages.items()
+        stage: by_cell(asked, rows, rows.rate * rows.count, mine) for stage, mine in stages.items()
     }
     capacity = np.minimum(*serves.values())
     yield from _service(plan, asked, capacity)
     alike = np.broadcast_to(~want.classed[:, None], capacity.shape)
     for stage, mine in stages.items():
         given = serves[stage] + shed
-        yield from _short(want.demand, given, alike, name, f"of {stage}")
+        yield from short_findings(want.demand, given, alike, name, f"of {stage}")
         lost = np.zeros(capacity.size)
-        np.maximum.at(lost, rows.cell[mine], rows.rate[mine])
+        there = mine & (rows.count > 0)
+        np.maximum.at(lost, rows.cell[there], rows.rate[there])
         safe = alike & want.survives[:, None] & ~_below(given, want.demand)
         left = given - lost.reshape(capacity.shape)
-        yield from _short(want.demand, left, safe, name, f"of {stage} with one replica lost")
-    yield from _classes(plan, asked, rows)
+        yield from short_findings(
+            want.demand, left, safe, name, f"of {stage} with one replica lost"
+        )
+    yield from class_findings(plan, asked, rows)
     yield from _counts(asked, rows, name)
 
 
-def _names(plan: FleetPlan) -> Callable[[int], str]:
+def cell_name(plan: FleetPlan) -> Callable[[int], str]:
+    """Return what says which workload and period is meant."""
     periods = len(plan.periods)
     return lambda cell: f"{plan.workloads[cell // periods]} in {plan.periods[cell % periods]}"
 
 
-def _sum(asked: Asked, rows: Rows, values: Floats, mine: Bools) -> Floats:
+def by_cell(asked: Asked, rows: Rows, values: Floats, mine: Bools) -> Floats:
     """Add up values of some rows by workload and period."""
     shape = asked.served.demand.shape
     added = np.bincount(rows.cell[mine], values[mine], shape[0] * shape[1])
@@ -63,9 +68,10 @@ def _below(given: Floats, needed: Floats) -> Bools:
     return below
 
 
-def _short(
+def short_findings(
     needed: Floats, given: Floats, concerned: Bools, name: Callable[[int], str], what: str
 ) -> Iterator[Finding]:
+    """Yield workloads and periods in which less is served than needed."""
     yield from told(
         "capacity",
         (concerned & _below(given, needed)).ravel(),
@@ -76,7 +82,7 @@ def _short(
 
 def _service(plan: FleetPlan, asked: Asked, capacity: Floats) -> Iterator[Finding]:
     """The table of service says what is asked, what can be served and what is refused."""
-    want, table, name = asked.served, plan.service, _names(plan)
+    want, table, name = asked.served, plan.service, cell_name(plan)
     with np.errstate(divide="ignore", invalid="ignore"):
         used = np.where(capacity > 0, (want.demand - table.shed) / capacity, np.nan)
     expected = {
@@ -106,27 +112,38 @@ def _numbers(values: Floats, name: Callable[[int], str] | None = None) -> Callab
     return lambda cell: f"{values.flat[cell]:.9g}" + (f" for {name(cell)}" if name else "")
 
 
-def _classes(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Finding]:
-    """Every class of requests is served, as the plan splits it."""
-    want, name = asked.served, _names(plan)
+def class_findings(
+    plan: FleetPlan, asked: Asked, rows: Rows, rise: float | None = None
+) -> Iterator[Finding]:
+    """Yield classes of which less is served than needed, as the plan splits it.
+
+    Parameters
+    ----------
+    plan, asked, rows
+        As elsewhere.
+    rise : float, optional
+        What is looked at is the demand risen by this part, and what is then served.
+    """
+    want, name = asked.served, cell_name(plan)
     if not want.classed.any():
         return
-    given, shares = plan.replicas.served, want.shares
+    given = plan.replicas.served if rise is None else plan.replicas.served_when_risen
+    served, shares = split_of(given, rows.each.rates), want.shares
+    demand, then = want.demand * (1.0 + (rise or 0.0)), "" if rise is None else THEN
     mine = want.classed[rows.each.workload]
-    classed = np.broadcast_to(want.classed[:, None], want.demand.shape)
+    classed = np.broadcast_to(want.classed[:, None], demand.shape)
     for index in range(shares.shape[1]):
-        here = given is not None and index < given.shape[1]
-        column = given[:, index] if given is not None and here else np.zeros(len(mine))
-        total = _sum(asked, rows, column, mine) + plan.service.shed * shares[:, index, None]
-        needed = want.demand * shares[:, index, None]
-        yield from _short(needed, total, classed, name, f"of class {index + 1}")
+        total = by_cell(asked, rows, served[:, index], mine)
+        total += plan.service.shed * shares[:, index, None]
+        needed = demand * shares[:, index, None]
+        yield from short_findings(needed, total, classed, name, f"of class {index + 1}{then}")
 
 
 def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Finding]:
     """There are as many replicas, and of as many deployments, as the workload wants."""
     want = asked.served
     every = np.ones(len(rows.count), dtype=bool)
-    counts = _sum(asked, rows, rows.count.astype(float), every)
+    counts = by_cell(asked, rows, rows.count.astype(float), every)
     least = np.broadcast_to(want.least[:, None], counts.shape)
     yield from told(
         "replicas",
@@ -135,7 +152,7 @@ def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Fi
         lambda cell: f"at least {least.flat[cell]}",
     )
     one, prefill, decode = (
-        _sum(asked, rows, np.ones(len(every)), mine)
+        by_cell(asked, rows, np.ones(len(every)), mine)
         for mine in (
             rows.prefill & rows.decode,
             rows.prefill & ~rows.decode,
@@ -157,66 +174,3 @@ def refusal_dollars(plan: FleetPlan, asked: Asked) -> float:
     """Return what refusing requests costs over the horizon."""
     seconds = asked.periods.hours * HOUR
     return float(asked.served.shed_dollars @ (plan.service.shed @ seconds))
-
-
-def rise_findings(
-    plan: FleetPlan, asked: Asked, offers: Offers, rows: Rows, spare: Floats
-) -> Iterator[Finding]:
-    """Yield periods whose spare accelerators cannot carry the rise that is planned for.
-
-    Whether they can is a question of integers for each workload; what is looked at is a number
-    of accelerators that no set of extra replicas can do without. So this finds plans that are
-    certainly short, and not every one.
-
-    Parameters
-    ----------
-    plan, asked, offers, rows
-        As elsewhere; fleets with classes are not looked at.
-    spare : array of float
-        (T,) accelerators bought that replicas do not occupy, over all pools.
-    """
-    asking, want = asked.fleet.robustness, asked.served
-    if asking is None or not asking.workloads or want.classed.any():
-        return
-    extra = np.zeros_like(want.demand)
-    cheapest, fewest = _least_accelerators(asked, offers)
-    for index, mine in enumerate((rows.prefill, rows.decode)):
-        serves = _sum(asked, rows, rows.rate * rows.count, mine) + plan.service.shed
-        missing = want.demand * (1.0 + asking.rise) * (1.0 - EXACT) - serves
-        # Whatever is missing takes one replica at least, and accelerators by its best offer.
-        with np.errstate(invalid="ignore"):
-            needed = np.maximum(missing * cheapest[index][:, None], fewest[index][:, None])
-        extra = np.where(missing > 0, np.maximum(extra, needed), extra)
-    rising = min(asking.workloads, len(extra))
-    worst = np.sort(extra, axis=0)[len(extra) - rising :].sum(axis=0)
-    yield from told(
-        "gpus",
-        ~(worst <= spare * (1.0 + EXACT) + EXACT),
-        lambda t: f"{spare[t]:g} spare accelerators in {plan.periods[t]}",
-        lambda t: f"at least {worst[t]:.9g}, for {rising} workloads that rise",
-    )
-
-
-def _least_accelerators(asked: Asked, offers: Offers) -> tuple[list[Floats], list[Floats]]:
-    """Return accelerators per request/s, and of one replica, of the best offer by workload.
-
-    Both by stage; infinity where a workload has no offer that may be added.
-    """
-    everything = np.arange(len(offers))
-    rates, fewest = [], []
-    workloads = len(asked.served.least)
-    lanes = []
-    for spot in (False, True):
-        each = deployed(asked, offers, everything, np.full(len(offers), spot))
-        broken = np.logical_or.reduce(list(forbidden(asked, offers, each).values()))
-        lanes.append((each, ~broken & np.isnan(each.own) & (each.rates[:, 0] > 0)))
-    for other in (2, 1):  # Prefill is done by all but decode, and the other way round.
-        per_rate, alone = np.full(workloads, np.inf), np.full(workloads, np.inf)
-        for each, fine in lanes:
-            row = np.flatnonzero(fine & (offers.role != other))
-            gpus = each.gpus[row].astype(float)
-            np.minimum.at(per_rate, each.workload[row], gpus / each.rates[row, 0])
-            np.minimum.at(alone, each.workload[row], gpus)
-        rates.append(per_rate)
-        fewest.append(alone)
-    return rates, fewest

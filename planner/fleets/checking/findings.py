@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from planner.check import FOUND, Finding
 from planner.errors import InputError
 from planner.fleets.checking.counting import EXACT, Ints, periods_of, served_of, sold_of, told
-from planner.fleets.checking.covering import coverage_findings, refusal_dollars, rise_findings
+from planner.fleets.checking.covering import coverage_findings, refusal_dollars
 from planner.fleets.checking.judging import Asked, Rows, find_offers, row_findings, rows_of
 from planner.fleets.checking.paying import (
     Bought,
@@ -22,6 +22,7 @@ from planner.fleets.checking.paying import (
     packing_findings,
     purchase_findings,
 )
+from planner.fleets.checking.rising import rise_findings
 from planner.fleets.fleet import Fleet
 from planner.fleets.offers import Offers
 from planner.fleets.telling.plan import MARKETS, FleetPlan
@@ -70,7 +71,7 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
         *purchase_findings(plan, asked, bought),
         *packing_findings(plan, asked, offers, rows, bought),
         *limit_findings(plan, asked, rows),
-        *rise_findings(plan, asked, offers, rows, bought.spare),
+        *rise_findings(plan, asked, offers, rows, bought),
         *_cost(plan, asked, rows, bought),
         *_proof(plan, fleet),
     ]

@@ -69,6 +69,8 @@ class Rows:
     each: Deployed
     period: Ints
     count: Ints
+    extra: Ints
+    """(N,) replicas that are added when the workload rises."""
     cell: Ints
     """(N,) workload x periods + period."""
     place: Ints
@@ -197,6 +199,7 @@ def rows_of(plan: FleetPlan, asked: Asked, offers: Offers, offer: Ints) -> Rows:
         each=each,
         period=table.period,
         count=table.replicas,
+        extra=np.zeros_like(table.replicas) if table.extra is None else table.extra,
         cell=each.workload * periods + table.period,
         place=each.pool * periods + table.period,
         starts=_starts(plan, asked, offers, offer),
@@ -256,25 +259,26 @@ def _rate(plan: FleetPlan, asked: Asked, each: Deployed) -> Floats:
     if not classed.any():
         return alike
     shares = asked.served.shares[each.workload]
-    served = _served(plan, each.rates.shape[1])
+    served = split_of(plan.replicas.served, each.rates)
     mix = np.where(served.sum(axis=1, keepdims=True) > 0, served, shares)
-    seconds = _seconds(mix, each.rates).sum(axis=1)
+    seconds = busy_of(mix, each.rates)
     with np.errstate(divide="ignore", invalid="ignore"):
         mixed = np.where(np.isfinite(seconds), mix.sum(axis=1) / seconds, 0.0)
     return np.where(classed, mixed, alike)
 
 
-def _seconds(served: Floats, rates: Floats) -> Floats:
-    """Return the part of a replica's time that requests take; infinity where it cannot."""
+def busy_of(served: Floats, rates: Floats) -> Floats:
+    """Return how many replicas requests keep busy; infinity where they cannot be served."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(served > 0, served / rates, 0.0)
+        busy: Floats = np.where(served > 0, served / rates, 0.0).sum(axis=1)
+    return busy
 
 
-def _served(plan: FleetPlan, columns: int) -> Floats:
-    """Return what is served by class, in as many columns as offers have."""
-    served = np.zeros((len(plan.replicas), columns))
-    if plan.replicas.served is not None:
-        given = plan.replicas.served[:, :columns]
+def split_of(given: Floats | None, rates: Floats) -> Floats:
+    """Return what is said to be served by class, in as many columns as offers have."""
+    served = np.zeros_like(rates)
+    if given is not None:
+        given = given[:, : rates.shape[1]]
         served[:, : given.shape[1]] = given
     return served
 
@@ -284,7 +288,8 @@ def row_findings(plan: FleetPlan, asked: Asked, offers: Offers, rows: Rows) -> I
     table, each = plan.replicas, rows.each
     for column, wrong in forbidden(asked, offers, each).items():
         yield from told(column, wrong, rows.name, _always(REASONS[column]))
-    yield from told("replicas", table.replicas < 1, rows.name, lambda _: "at least 1 replica")
+    idle = (table.replicas < 0) | ((table.replicas < 1) & (rows.extra < 1))
+    yield from told("replicas", idle, rows.name, lambda _: "at least 1 replica")
     key = (each.offer * len(LANES) + table.spot) * len(plan.periods) + rows.period
     _, first, times = np.unique(key, return_index=True, return_counts=True)
     twice = np.zeros(len(table), dtype=bool)
@@ -334,14 +339,21 @@ def _class_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findi
     yield from told("served", unnamed, rows.name, lambda _: "what is served of every class")
     if plan.replicas.served is None or unnamed.any():
         return
-    served = _served(plan, rows.each.rates.shape[1])
-    wrong = classed & ~(served >= 0).all(axis=1)
-    yield from told("served", wrong, rows.name, lambda _: "no negative requests")
-    busy = _seconds(served, rows.each.rates).sum(axis=1)
-    over = classed & ~(busy <= rows.count * (1.0 + ROUNDED))
+    served = split_of(plan.replicas.served, rows.each.rates)
+    yield from split_findings("served", served, classed, rows, rows.count)
+
+
+def split_findings(
+    column: str, served: Floats, concerned: Bools, rows: Rows, count: Ints
+) -> Iterator[Finding]:
+    """Yield rows that serve more by class than so many replicas can, or less than nothing."""
+    wrong = concerned & ~(served >= 0).all(axis=1)
+    yield from told(column, wrong, rows.name, lambda _: "no negative requests")
+    busy = busy_of(served, rows.each.rates)
+    over = concerned & ~(busy <= count * (1.0 + ROUNDED))
     yield from told(
-        "served",
+        column,
         over,
         lambda row: f"{busy[row]:.9g} replicas' work for {rows.name(row)}",
-        lambda row: f"at most {rows.count[row]}",
+        lambda row: f"at most {count[row]}",
     )

@@ -36,40 +36,35 @@ class Bought:
         on_demand, spot = self.by_period
         return np.stack([self.reserved[:, None] + on_demand, spot])
 
-    @property
-    def spare(self) -> Floats:
-        """(T,) bought and not occupied."""
-        left: Floats = (self.lanes - self.used).sum(axis=(0, 1))
-        return left
-
 
 def bought_of(plan: FleetPlan, rows: Rows) -> Bought:
     """Add up what is bought and what is occupied."""
     table, shape = plan.purchases, (len(plan.pools), len(plan.periods))
     reserved = table.market == RESERVED
     by_period = [
-        _added(table.pool[mine] * shape[1] + table.period[mine], table.gpus[mine], shape)
+        by_place(table.pool[mine] * shape[1] + table.period[mine], table.gpus[mine], shape)
         for mine in (table.market == ON_DEMAND, table.market == SPOT)
     ]
     own = ~np.isnan(rows.each.own)
     lanes = [~own & ~rows.each.spot, ~own & rows.each.spot]
-    used = [_added(rows.place[mine], rows.taken[mine], shape) for mine in lanes]
+    used = [by_place(rows.place[mine], rows.taken[mine], shape) for mine in lanes]
     return Bought(
-        reserved=_added(table.pool[reserved], table.gpus[reserved], (shape[0], 1))[:, 0],
+        reserved=by_place(table.pool[reserved], table.gpus[reserved], (shape[0], 1))[:, 0],
         by_period=np.stack(by_period),
         used=np.stack(used),
-        own=_added(rows.place[own], rows.taken[own], shape),
+        own=by_place(rows.place[own], rows.taken[own], shape),
     )
 
 
-def _added(at: Ints, values: Floats, shape: tuple[int, int]) -> Floats:
+def by_place(at: Ints, values: Floats, shape: tuple[int, int]) -> Floats:
+    """Add up values by place."""
     return np.asarray(np.bincount(at, values, shape[0] * shape[1]), dtype=float).reshape(shape)
 
 
 def purchase_findings(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator[Finding]:
     """Yield what is wrong with purchases: whether they may be, and suffice."""
     table, sold = plan.purchases, asked.sold
-    pools = _names(plan)
+    pools = place_name(plan)
     yield from _wholes(plan, asked)
     price = sold.price[table.market, table.pool]
     name = _purchase_name(plan)
@@ -77,22 +72,24 @@ def purchase_findings(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator
     parts = np.concatenate([bought.reserved[None, :, None] + 0.0 * bought.own, bought.by_period])
     for market, gpus in enumerate(parts):
         most = np.broadcast_to(sold.most[market][:, None], gpus.shape)
-        yield from _above(f"gpus of {MARKETS[market]}", gpus, most, pools)
+        yield from above(f"gpus of {MARKETS[market]}", gpus, most, pools)
     total = parts.sum(axis=0) + bought.own
-    yield from _above("gpus", total, np.broadcast_to(sold.gpus[:, None], total.shape), pools)
+    yield from above("gpus", total, np.broadcast_to(sold.gpus[:, None], total.shape), pools)
     for lane, used, gpus in zip(LANES, bought.used, bought.lanes, strict=True):
-        yield from _above(f"gpus of {lane} replicas", used, gpus, pools)
+        yield from above(f"gpus of {lane} replicas", used, gpus, pools)
     yield from _columns(plan, asked, bought)
 
 
-def _names(plan: FleetPlan) -> Callable[[int], str]:
+def place_name(plan: FleetPlan) -> Callable[[int], str]:
+    """Return what says which pool and period is meant."""
     periods = len(plan.periods)
     return lambda place: f"{plan.pools[place // periods]} in {plan.periods[place % periods]}"
 
 
-def _above(
+def above(
     column: str, values: Floats, most: Floats, name: Callable[[int], str]
 ) -> Iterator[Finding]:
+    """Yield pools and periods in which a number is above what it may be."""
     yield from told(
         column,
         ~(values <= most * (1.0 + EXACT)).ravel(),
@@ -191,7 +188,7 @@ def _nodes(offers: Offers, rows: Rows, row: Ints, size: int, nodes: Ints) -> Int
 
 
 def _unpacked(plan: FleetPlan, needed: Ints, nodes: Ints, lane: str) -> Iterator[Finding]:
-    name = _names(plan)
+    name = place_name(plan)
     yield from told(
         "nodes",
         needed > nodes,
@@ -204,11 +201,11 @@ def limit_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findin
     """Yield where busy accelerators take more power, or emit more carbon, than they may."""
     sold, fleet = asked.sold, asked.fleet
     shape = len(plan.pools), len(plan.periods)
-    busy = _added(rows.place, rows.taken, shape)
+    busy = by_place(rows.place, rows.taken, shape)
     watts = np.where(busy > 0, busy * sold.watts[:, None], 0.0)
     most = np.broadcast_to(sold.watts_at_most[:, None], shape)
     limited = np.where(np.isinf(most), 0.0, watts)
-    yield from _above("watts", limited, most, _names(plan))
+    yield from above("watts", limited, most, place_name(plan))
     if fleet.watts_at_most is not None:
         total, cap = watts.sum(axis=0), fleet.watts_at_most
         yield from told(

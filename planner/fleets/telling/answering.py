@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from planner.fleets.figures import Decisions, Figures, Verdict
 from planner.fleets.figuring.admitting import round_trips
 from planner.fleets.fleet import Fleet
-from planner.fleets.offers import ROLES, Offers
+from planner.fleets.offers import Offers
 from planner.fleets.telling.plan import (
     MARKETS,
     Bools,
@@ -23,14 +23,22 @@ from planner.fleets.telling.plan import (
     Service,
     ShadowPrices,
 )
+from planner.fleets.telling.runs import (
+    SAME,
+    Runs,
+    by_cell,
+    exactly_served,
+    rate_of,
+    refused,
+    runs_of,
+    stages_of,
+    starts_of,
+)
 from planner.version import __version__
 
-PREFILL, DECODE = ROLES.index("prefill"), ROLES.index("decode")
 RESERVED, ON_DEMAND, SPOT = range(len(MARKETS))
 WHOLE = 1e-5
 """How far a solver's whole number may lie beside one."""
-SAME = 1e-6
-"""Relative difference within which two costs are one, apart from rounding."""
 
 
 def answer(
@@ -72,9 +80,9 @@ def answer(
     """
     decisions = verdict.decisions or _nothing(figures)
     decisions = _whole_purchases(decisions)
-    runs = _runs(figures, decisions, _classed(fleet))
-    shed = _shed(figures, decisions, runs) if verdict.decisions else decisions.shed
-    runs = _exactly_served(figures, runs, shed)
+    runs = runs_of(figures, decisions, _classed(fleet))
+    shed = refused(figures, decisions, runs) if verdict.decisions else decisions.shed
+    runs = exactly_served(figures, runs, shed)
     plan = FleetPlan(
         **_asked(fleet, figures),
         status=verdict.status,
@@ -107,22 +115,6 @@ def _asked(fleet: Fleet, figures: Figures) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """Every choice in every period in which it runs: N rows."""
-
-    choice: Ints
-    period: Ints
-    count: Ints
-    """(N,) replicas."""
-    cell: Ints
-    """(N,) workload x periods + period."""
-    classed: Bools
-    """(N,) whether requests of the workload have classes."""
-    served: Floats | None
-    """(N, K) requests per second by class; 0 where requests are alike."""
-
-
 def _nothing(figures: Figures) -> Decisions:
     choices, periods = len(figures.choices), len(figures.horizon)
     pools, workloads = len(figures.market.gpus), len(figures.wanted.least)
@@ -150,103 +142,7 @@ def _near_whole(bought: Floats) -> Floats:
     return np.where(np.abs(bought - whole) <= WHOLE, whole, bought)
 
 
-def _runs(figures: Figures, decisions: Decisions, classed: Bools) -> _Runs:
-    choice, period = np.nonzero(decisions.replicas)
-    workload = figures.choices.workload[choice]
-    served = None
-    if decisions.served is not None:
-        can = (figures.choices.rates[choice] > 0) & classed[workload][:, None]
-        served = np.where(can, np.maximum(decisions.served[choice, :, period], 0.0), 0.0)
-    return _Runs(
-        choice,
-        period,
-        decisions.replicas[choice, period],
-        workload * len(figures.horizon) + period,
-        classed[workload],
-        served,
-    )
-
-
-def _by_cell(figures: Figures, runs: _Runs, values: Floats, rows: Bools) -> Floats:
-    """Add up values by workload and period."""
-    shape = figures.wanted.demand.shape
-    cells = int(np.prod(shape))
-    added = np.bincount(runs.cell[rows], values[rows], cells)
-    return np.asarray(added, dtype=np.float64).reshape(shape)
-
-
-def _stages(figures: Figures, runs: _Runs) -> tuple[Bools, Bools]:
-    """Return which rows read prompts, and which write answers."""
-    role = figures.choices.role[runs.choice]
-    return role != DECODE, role != PREFILL
-
-
-def _rate(figures: Figures, runs: _Runs) -> Floats:
-    """Return what one replica of each row serves; with classes at the mix that it serves."""
-    rates = figures.choices.rates[runs.choice]
-    if runs.served is None:
-        return rates[:, 0]
-    shares = figures.wanted.shares[figures.choices.workload[runs.choice]]
-    idle = runs.served.sum(axis=1) <= 0
-    mix = np.where(idle[:, None], shares, runs.served)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        busy = np.where(mix > 0, mix / rates, 0.0).sum(axis=1)
-        mixed = np.where(busy > 0, mix.sum(axis=1) / busy, 0.0)
-    return np.where(runs.classed, mixed, rates[:, 0])
-
-
-def _shed(figures: Figures, decisions: Decisions, runs: _Runs) -> Floats:
-    """Return the requests refused; what a solver rounded becomes what the replicas leave."""
-    wanted = figures.wanted
-    rate = _rate(figures, runs)
-    left = np.zeros_like(wanted.demand)
-    for stage in _stages(figures, runs):
-        largest = np.zeros(wanted.demand.size)
-        np.maximum.at(largest, runs.cell[stage], rate[stage])
-        lost = largest.reshape(left.shape) * wanted.survives[:, None]
-        serves = _by_cell(figures, runs, runs.count * rate, stage) - lost
-        left = np.maximum(left, wanted.demand - serves)
-    left = np.where(left <= 1e-9 * wanted.demand, 0.0, left)
-    decided = np.maximum(decisions.shed, 0.0)
-    # With classes the split says what is refused, and nothing else is left.
-    split = np.zeros(len(wanted.least), dtype=bool)
-    split[figures.choices.workload[runs.choice[runs.classed]]] = True
-    near = (np.abs(decided - left) <= SAME * wanted.demand) & ~split[:, None]
-    return np.where(near, left, decided)
-
-
-def _exactly_served(figures: Figures, runs: _Runs, shed: Floats) -> _Runs:
-    """Scale what is served by class to what is left to serve, apart from solvers' rounding."""
-    if runs.served is None:
-        return runs
-    wanted = figures.wanted
-    served = runs.served.copy()
-    everything = np.ones(len(served), dtype=bool)
-    for index in range(served.shape[1]):
-        total = _by_cell(figures, runs, served[:, index], everything)
-        needed = (wanted.demand - shed) * wanted.shares[:, index : index + 1]
-        near = (total > 0) & (needed <= total * (1.0 + SAME))
-        scale = np.where(near, needed / np.where(near, total, 1.0), 1.0)
-        served[:, index] *= scale.ravel()[runs.cell]
-    return replace(runs, served=served)
-
-
-def _previous(figures: Figures, runs: _Runs) -> Ints:
-    """Return how many replicas ran in the period before each row's."""
-    periods = len(figures.horizon)
-    counts = np.zeros((len(figures.choices), periods), dtype=np.int64)
-    counts[runs.choice, runs.period] = runs.count
-    before = figures.horizon.before[runs.period]
-    first = figures.choices.running[runs.choice] if figures.has_running else runs.count
-    return np.where(before >= 0, counts[runs.choice, before], first)
-
-
-def _starts(figures: Figures, runs: _Runs) -> Ints:
-    starts: Ints = np.maximum(runs.count - _previous(figures, runs), 0)
-    return starts
-
-
-def _replicas(fleet: Fleet, offers: Offers, figures: Figures, runs: _Runs) -> Replicas:
+def _replicas(fleet: Fleet, offers: Offers, figures: Figures, runs: Runs) -> Replicas:
     choices = figures.choices
     offer, workload = choices.offer[runs.choice], choices.workload[runs.choice]
     pool = choices.pool[runs.choice]
@@ -264,13 +160,15 @@ def _replicas(fleet: Fleet, offers: Offers, figures: Figures, runs: _Runs) -> Re
         role=choices.role[runs.choice],
         replicas=runs.count,
         gpus=choices.gpus[runs.choice] * runs.count,
-        requests_per_second=_rate(figures, runs) * runs.count,
+        requests_per_second=rate_of(figures, runs) * runs.count,
         tpot_seconds=offers.tpot_seconds[offer],
         ttft_seconds=offers.ttft_seconds[offer] * waits + _round_trips(fleet, workload, pool),
-        starts=_starts(figures, runs),
+        starts=starts_of(figures, runs),
         dollars=choices.dollars_per_hour[runs.choice] * runs.count * hours,
         served=runs.served,
         labels=tuple(places),
+        extra=runs.extra,
+        served_when_risen=runs.served_when_risen,
     )
 
 
@@ -280,7 +178,7 @@ def _round_trips(fleet: Fleet, workload: Ints, pool: Ints) -> Floats:
     return np.nan_to_num(trips[row_of[workload], pool])
 
 
-def _used(figures: Figures, runs: _Runs, spot: bool) -> Floats:
+def _used(figures: Figures, runs: Runs, spot: bool) -> Floats:
     """Return the accelerators of a lane that replicas occupy, by pool and period."""
     choices = figures.choices
     shape = len(figures.market.gpus), len(figures.horizon)
@@ -295,7 +193,7 @@ def _purchases(
     fleet: Fleet,
     figures: Figures,
     decisions: Decisions,
-    runs: _Runs,
+    runs: Runs,
     prices: ShadowPrices | None,
 ) -> Purchases:
     """List what is bought; replicas use what is reserved first, since it is paid anyway."""
@@ -347,12 +245,12 @@ def _joined(fleet: Fleet, parts: list[dict[str, Ints | Floats]]) -> Purchases:
     )
 
 
-def _service(fleet: Fleet, figures: Figures, runs: _Runs, shed: Floats, found: bool) -> Service:
+def _service(fleet: Fleet, figures: Figures, runs: Runs, shed: Floats, found: bool) -> Service:
     demand = figures.wanted.demand
     if not found:
         demand = demand[:, :0]
-    serves = runs.count * _rate(figures, runs)
-    stages = [_by_cell(figures, runs, serves, rows) for rows in _stages(figures, runs)]
+    serves = runs.count * rate_of(figures, runs)
+    stages = [by_cell(figures, runs, serves, rows) for rows in stages_of(figures, runs)]
     capacity = np.minimum(*stages)[:, : demand.shape[1]]
     shed = shed[:, : demand.shape[1]]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -364,7 +262,7 @@ def _service(fleet: Fleet, figures: Figures, runs: _Runs, shed: Floats, found: b
 def _priced(
     plan: FleetPlan,
     figures: Figures,
-    runs: _Runs,
+    runs: Runs,
     shed: Floats,
     verdict: Verdict,
 ) -> FleetPlan:

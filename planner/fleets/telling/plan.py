@@ -37,7 +37,7 @@ PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replicas:
-    """One row per workload, deployment and period in which it runs; N rows."""
+    """One row per workload, deployment and period in which it runs, or is added; N rows."""
 
     workload: Ints
     """(N,) index into the plan's workloads."""
@@ -52,7 +52,7 @@ class Replicas:
     role: Ints
     """(N,) index into `offers.ROLES`."""
     replicas: Ints
-    """(N,) replicas that run, at least 1."""
+    """(N,) replicas that run; at least 1, or 0 where there are extra ones only."""
     gpus: Ints
     """(N,) accelerators they occupy together."""
     requests_per_second: Floats
@@ -70,6 +70,11 @@ class Replicas:
     workload has classes."""
     labels: tuple[str, ...]
     """Names of deployments."""
+    extra: Ints | None = None
+    """(N,) replicas that are added when the workload rises; None where no rise is planned for."""
+    served_when_risen: Floats | None = None
+    """(N, K) requests per second of each class that all of them then serve; None also where no
+    workload has classes."""
 
     def __len__(self) -> int:
         return len(self.workload)
@@ -261,7 +266,8 @@ def replica_columns(plan: FleetPlan) -> dict[str, Column]:
         "ttft_seconds": rows.ttft_seconds,
         "starts": rows.starts,
         "dollars": rows.dollars,
-        "served": _served_texts(plan),
+        "served": _served_texts(plan, rows.served),
+        **_rise_columns(plan),
         "objective": plan.objective,
         "bound": plan.bound,
         "gap": plan.gap,
@@ -301,9 +307,19 @@ def service_columns(plan: FleetPlan) -> dict[str, Column]:
     }
 
 
-def _served_texts(plan: FleetPlan) -> Column:
+def _rise_columns(plan: FleetPlan) -> dict[str, Column]:
+    """Return the columns of plans that are ready for workloads that rise."""
+    rows = plan.replicas
+    if rows.extra is None:
+        return {}
+    return {
+        "extra_replicas": rows.extra,
+        "served_when_risen": _served_texts(plan, rows.served_when_risen),
+    }
+
+
+def _served_texts(plan: FleetPlan, served: Floats | None) -> Column:
     """Return the requests served by class as JSON, empty where requests are alike."""
-    served = plan.replicas.served
     if served is None:
         return Named((), np.full(len(plan.replicas), -1))
     texts = []

@@ -159,19 +159,21 @@ def _deployments(plan: FleetPlan) -> list[RenderableType]:
         ("deployment", False),
         ("in", False),
         ("replicas", True),
+        *((("when\nrisen", True),) if rows.extra is not None else ()),
         ("GPU-hours", True),
     )
     for at in order.tolist():
-        row = int(first[at])
-        replicas = np.zeros(len(plan.periods))
-        mine = place == at
-        replicas[rows.period[mine]] = rows.replicas[mine]
+        row, mine = int(first[at]), place == at
+        counts = np.zeros((2, len(plan.periods)))
+        counts[:, rows.period[mine]] = rows.replicas[mine]
+        if rows.extra is not None:
+            counts[1, rows.period[mine]] += rows.extra[mine]
         spot = ", spot" if rows.spot[row] else ""
         table.add_row(
             Text(plan.workloads[rows.workload[row]]),
             Text(rows.labels[rows.label[row]]),
             Text(f"{plan.pools[rows.pool[row]]}{spot}"),
-            _span(replicas),
+            *(_span(count) for count in counts[: 1 if rows.extra is None else 2]),
             f"{weight[at]:,.0f}",
         )
     return [table, *_more(len(order), len(known), "deployments", "plan.csv")]

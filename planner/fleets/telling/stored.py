@@ -56,6 +56,8 @@ WORDS = {
     PURCHASES_FILE: ("pool", "market", "period"),
     SERVICE_FILE: ("workload", "period"),
 }
+SERVED, EXTRA, RISEN = "served", "extra_replicas", "served_when_risen"
+"""Columns of plan.csv; the last two are there where a rise is planned for."""
 
 
 def read_fleet_plan(folder: str | Path) -> FleetPlan:
@@ -98,7 +100,10 @@ def _plan(
     pools = tuple(str(pool["name"]) for pool in head["pools"])
     workloads = tuple(str(name) for name in got["workload"].unique())
     kept = rows[rows["period"] != ""]
-    classes, served = _served(kept, workloads)
+    classes, served = _served(kept, SERVED, workloads)
+    named, risen = _served(kept, RISEN, workloads)
+    if risen is not None and named != classes:
+        raise ValueError(f"`{RISEN}` has other classes than `{SERVED}`")
     numbers = ("objective", "bound", "gap", "dollars", "dollars_per_hour", "seconds")
     texts = ("fleet", "status", "solver", "method", "planner_version", "fleet_digest", "message")
     stated: dict[str, Any] = {name: _number(head[name]) for name in numbers}
@@ -112,7 +117,7 @@ def _plan(
         hours=np.array([period["hours"] for period in head["periods"]], dtype=float),
         supply=np.array([_number(pool["gpus"], math.inf) for pool in head["pools"]]),
         classes=classes,
-        replicas=_replicas(folder / PLAN_FILE, kept, (workloads, pools, periods), served),
+        replicas=_replicas(folder / PLAN_FILE, kept, (workloads, pools, periods), served, risen),
         purchases=_purchases(folder / PURCHASES_FILE, bought, pools, periods),
         service=_service(folder / SERVICE_FILE, got, workloads, periods),
     )
@@ -142,8 +147,12 @@ def _table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     wholes, numbers = NUMBERS[path.name]
-    words = (*WORDS[path.name], *(("served",) if path.name == PLAN_FILE else ()))
+    words = WORDS[path.name]
     try:
+        if path.name == PLAN_FILE:
+            there = pd.read_csv(path, nrows=0).columns
+            words += (SERVED, *(name for name in (RISEN,) if name in there))
+            wholes += tuple(name for name in (EXTRA,) if name in there)
         table = pd.read_csv(
             path,
             usecols=[*words, *wholes, *numbers],
@@ -185,17 +194,17 @@ def _named(path: Path, table: pd.DataFrame, name: str, known: Sequence[str]) -> 
 
 
 def _served(
-    table: pd.DataFrame, workloads: tuple[str, ...]
+    table: pd.DataFrame, column: str, workloads: tuple[str, ...]
 ) -> tuple[tuple[tuple[str, ...], ...], Floats | None]:
     """Read what is served by class: the classes of each workload, and a column per class."""
-    texts = table["served"].to_numpy()
+    texts = table[column].to_numpy() if column in table else np.array([])
     if not (texts != "").any():
         return ((),) * len(workloads), None
     split = [json.loads(text) if text else {} for text in texts]
     found: dict[str, tuple[str, ...]] = {}
     for name, row in zip(table["workload"], split, strict=True):
         if tuple(row) != found.setdefault(name, tuple(row)):
-            raise ValueError(f"rows of {name} with different classes in `served`")
+            raise ValueError(f"rows of {name} with different classes in `{column}`")
     served = np.zeros((len(split), max(map(len, split))))
     for at, row in enumerate(split):
         served[at, : len(row)] = list(row.values())
@@ -215,6 +224,7 @@ def _replicas(
     table: pd.DataFrame,
     known: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
     served: Floats | None,
+    risen: Floats | None,
 ) -> Replicas:
     wholes, numbers = NUMBERS[PLAN_FILE]
     columns: dict[str, Any] = {name: _whole(path, table, name) for name in wholes}
@@ -232,6 +242,8 @@ def _replicas(
         **columns,
         served=served,
         labels=labels,
+        extra=_whole(path, table, EXTRA) if EXTRA in table else None,
+        served_when_risen=risen,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,41 @@ def decisions(figures: Figures, m: pyo.ConcreteModel) -> Decisions:
         use = occupied(figures, replicas)
         on_demand = np.minimum(on_demand, _whole(use[0] - reserved[:, None], granule))
         spot = np.minimum(spot, _whole(use[1], granule))
-    return Decisions(replicas, _shed(figures, m), _served(figures, m), reserved, on_demand, spot)
+    decided = Decisions(
+        replicas, _shed(figures, m), _served(figures, m, m.served), reserved, on_demand, spot
+    )
+    return _when_risen(figures, m, decided) if figures.limits.rising else decided
+
+
+def _when_risen(figures: Figures, m: pyo.ConcreteModel, decided: Decisions) -> Decisions:
+    """Add the extra replicas, and what is served with them."""
+    extra = np.asarray(
+        [[_value(m.extra, (choice, t)) for t in m.PERIODS] for choice in m.CHOICES]
+    ).astype(np.int64)
+    return replace(
+        decided,
+        extra=_needed(figures, decided, extra.reshape(decided.replicas.shape)),
+        served_when_risen=_served(figures, m, m.served_when_risen),
+    )
+
+
+def _needed(figures: Figures, decided: Decisions, extra: Ints) -> Ints:
+    """Take out extra replicas that are not needed, since a solver may leave them: large ones first.
+
+    Where requests have classes they stay, since what they serve is divided among them.
+    """
+    wanted, choices, rate = figures.wanted, figures.choices, sizing.rate(figures)
+    needed = np.where(wanted.demand[choices.workload] > 0, extra, 0)
+    for w, t in np.argwhere((wanted.demand > 0) & sizing.alike(figures)[:, None]):
+        stages = list(sizing.stages_of(figures, w).values())
+        asked = wanted.demand[w, t] * (1.0 + figures.limits.rise) * (1.0 - sizing.TOLERANCE)
+        mine = np.flatnonzero((choices.workload == w) & (needed[:, t] > 0))
+        for c in mine[np.argsort(-choices.gpus[mine], kind="stable")]:
+            serves = rate * (decided.replicas[:, t] + needed[:, t])
+            spare = min(serves[rows].sum() for rows in stages if c in rows)
+            spare += decided.shed[w, t] - asked
+            needed[c, t] -= np.clip(np.floor(spare / rate[c]), 0, needed[c, t])
+    return needed
 
 
 def occupied(figures: Figures, replicas: Ints) -> tuple[Floats, Floats]:
@@ -95,7 +130,7 @@ def _shed(figures: Figures, m: pyo.ConcreteModel) -> Floats:
     return shed
 
 
-def _served(figures: Figures, m: pyo.ConcreteModel) -> Floats | None:
+def _served(figures: Figures, m: pyo.ConcreteModel, variables: Any) -> Floats | None:
     """(C, K, T) requests per second; 0 where the requests of a workload are alike."""
     if sizing.alike(figures).all():
         return None
@@ -103,6 +138,6 @@ def _served(figures: Figures, m: pyo.ConcreteModel) -> Floats | None:
     choices = {name: c for c, name in enumerate(m.CHOICES)}
     periods = {name: t for t, name in enumerate(m.PERIODS)}
     served = np.zeros((*figures.choices.rates.shape, len(figures.horizon)))
-    for (choice, name, period), variable in m.served.items():
+    for (choice, name, period), variable in variables.items():
         served[choices[choice], classes[name], periods[period]] = max(variable.value, 0.0)
     return served
