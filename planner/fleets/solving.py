@@ -10,7 +10,7 @@ from planner.errors import CheckError, InputError, Problem, SolverError
 from planner.fleets.candidates.offering import offers as offers_of
 from planner.fleets.checking.findings import check_fleet_plan
 from planner.fleets.figures import Figures, Verdict
-from planner.fleets.figuring.arrays import figures
+from planner.fleets.figuring.arrays import figures, judged
 from planner.fleets.files.objections import check_fleet
 from planner.fleets.fleet import Fleet, FleetSolver
 from planner.fleets.infeasibility.refusing import refusals
@@ -66,8 +66,9 @@ def solve_fleet(
     if problems := check_fleet(fleet, has_offers=offers is not None):
         raise InputError(problems)
     offers = offers_of(fleet) if offers is None else offers
-    numbers = figures(fleet, offers)
-    if refused := refusals(fleet, offers):
+    known = judged(fleet, offers)
+    numbers = figures(fleet, offers, known)
+    if refused := refusals(fleet, offers, known):
         verdict = Verdict("infeasible", None, float("nan"), float("nan"), 0.0, "")
         reasons = "; ".join(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
         # Where there is too little room for a replica, more accelerators help.

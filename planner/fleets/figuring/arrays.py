@@ -23,7 +23,34 @@ from planner.fleets.fleet import Fleet, Running
 from planner.fleets.offers import ROLES, Floats, Ints, Offers
 
 
-def figures(fleet: Fleet, offers: Offers) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What can be bought, and what may run of what is on offer."""
+
+    market: Market
+    admission: Admission
+
+
+def judged(fleet: Fleet, offers: Offers) -> Judged:
+    """Judge what is on offer, once for `figures` and for `refusals`.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        What is asked.
+    offers : Offers
+        Deployments as files or tables state them, sorted by workload.
+
+    Raises
+    ------
+    InputError
+        Where something that is needed is not stated, or names do not exist.
+    """
+    bought = market(fleet, offers)
+    return Judged(bought, admit(fleet, offers, bought))
+
+
+def figures(fleet: Fleet, offers: Offers, known: Judged | None = None) -> Figures:
     """Put a fleet in figures.
 
     Parameters
@@ -32,6 +59,8 @@ def figures(fleet: Fleet, offers: Offers) -> Figures:
         What is asked.
     offers : Offers
         Deployments as files or tables state them, sorted by workload.
+    known : Judged, optional
+        What `judged` returned for them.
 
     Returns
     -------
@@ -45,8 +74,8 @@ def figures(fleet: Fleet, offers: Offers) -> Figures:
         Where something that is needed is not stated, names do not exist, or parts of the fleet
         cannot be had together.
     """
-    bought = market(fleet, offers)
-    admission = admit(fleet, offers, bought)
+    known = judged(fleet, offers) if known is None else known
+    bought, admission = known.market, known.admission
     running = _running(fleet, offers, admission)
     choices = _choices(fleet, offers, bought, admission, running)
     if wrong := list(_with_classes(fleet, choices)):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.fleets.figures import Bools, Market
-from planner.fleets.figuring.admitting import DECODE, PREFILL, Admission, Asked, admit, asked
-from planner.fleets.figuring.markets import market
+from planner.fleets.figuring.admitting import DECODE, PREFILL, Admission, Asked, asked
+from planner.fleets.figuring.arrays import Judged, judged
 from planner.fleets.figuring.wanting import wanted
 from planner.fleets.fleet import Fleet
 from planner.fleets.offers import Ints, Offers
@@ -23,7 +23,7 @@ class Refusal:
     reason: str
 
 
-def refusals(fleet: Fleet, offers: Offers) -> tuple[Refusal, ...]:
+def refusals(fleet: Fleet, offers: Offers, known: Judged | None = None) -> tuple[Refusal, ...]:
     """Say which workloads no deployment can serve, and why.
 
     Parameters
@@ -32,6 +32,8 @@ def refusals(fleet: Fleet, offers: Offers) -> tuple[Refusal, ...]:
         What is asked.
     offers : Offers
         Deployments as files or tables state them.
+    known : Judged, optional
+        What `planner.fleets.figuring.arrays.judged` returned for them.
 
     Returns
     -------
@@ -45,8 +47,8 @@ def refusals(fleet: Fleet, offers: Offers) -> tuple[Refusal, ...]:
     InputError
         As `planner.fleets.figuring.arrays.figures` does.
     """
-    bought = market(fleet, offers)
-    admission = admit(fleet, offers, bought)
+    known = judged(fleet, offers) if known is None else known
+    bought, admission = known.market, known.admission
     needs, limits = wanted(fleet), asked(fleet)
     served = ((needs.demand > 0).any(axis=1) & (needs.shed_at_most < 1)) | (needs.least > 0)
     usable = admission.admitted & admission.room

@@ -10,7 +10,7 @@ import numpy as np
 
 from planner.fleets.candidates.offering import offers as offers_of
 from planner.fleets.figures import Figures, Floats, Ints
-from planner.fleets.figuring.arrays import figures
+from planner.fleets.figuring.arrays import figures, judged
 from planner.fleets.figuring.markets import market
 from planner.fleets.fleet import Fleet, FleetPool
 from planner.fleets.infeasibility.lacks import UNITS, Lack, Refused, Remedy, Shortage
@@ -65,11 +65,12 @@ def shortage(
     """
     offers = offers_of(fleet) if offers is None else offers
     boundless = _boundless(fleet)
-    if refused := refusals(boundless, offers):
+    known = judged(boundless, offers)
+    if refused := refusals(boundless, offers, known):
         reasons = tuple(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
         return Shortage(fleet.name, (), (), True, reasons)
     # Deployments for which no pool has room today may be what is worth making room for.
-    numbers = replace(figures(boundless, offers), market=market(fleet, offers))
+    numbers = replace(figures(boundless, offers, known), market=market(fleet, offers))
     priority = np.array([one.priority for one in fleet.workloads], dtype=np.int64)
     return _shortage(fleet, numbers, priority, time.perf_counter() + seconds)
 
