@@ -134,6 +134,19 @@ def test_plans_that_cannot_be_had_are_rows(ask, small):
     assert (ran.code, ran.err) == (3, "rooms.svg: not drawn, since there is no plan to draw.\n")
 
 
+def test_answers_stay_where_a_later_question_fails(ask):
+    """The decomposition, asked for here, knows no robustness."""
+    ran = ask(
+        *(DAY, "--stress", "1,2", "--robustness", "1", "--folder", "out"),
+        *("--method", "decomposition", "--gap", "0.05"),
+    )
+    assert ran.code == 2
+    assert "solver.method: found `decomposition`" in ran.err
+    assert sorted(path.stem for path in Path("out").iterdir()) == ["stress", "stress-cells"]
+    assert [row["factor"] for row in rows("out/stress.csv")] == ["1", "2"]
+    assert "x 2" in ran.out
+
+
 QUESTIONS = "--guarantees, --stress, --headrooms or --robustness"
 
 

@@ -125,15 +125,20 @@ class Answers:
     plan: FleetPlan | None
     """Of the fleet as it is; None where no question is about it."""
 
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the tables of all answers by name; stress has one more, cell by cell."""
+    def having(self, name: str, answer: Answer, *statuses: str) -> Answers:
+        """Return these answers and another one."""
+        answers = {**self.answers, name: answer}
+        return replace(self, answers=answers, statuses=(*self.statuses, *statuses))
+
+    def newest(self) -> dict[str, pd.DataFrame]:
+        """Return the tables of the newest answer by name; stress has one more, cell by cell."""
         from planner.fleets.what_if.stressing import Stress
 
-        tables = {name: answer.table() for name, answer in self.answers.items()}
-        for name, answer in self.answers.items():
-            if isinstance(answer, Stress):
-                tables |= {f"{name}-cells": answer.cells()}
-        return tables
+        if not self.answers:
+            return {}
+        name, answer = list(self.answers.items())[-1]
+        more = {f"{name}-cells": answer.cells()} if isinstance(answer, Stress) else {}
+        return {name: answer.table()} | more
 
 
 @app.command(epilog="\n\n".join([*EXAMPLES, EXIT_CODES]))
@@ -181,9 +186,14 @@ def what_if(
     _insist(asked, csv, plot)
     if folder is not None:
         make_folder(folder)
-    found = _answered(fleet, asked, How(method, gap, time_limit), quiet)
-    _show(found, quiet)
-    _write(found, csv, folder, plot)
+    found = Answers({}, (), None)
+    try:
+        for found in _answered(fleet, asked, How(method, gap, time_limit), quiet):
+            _keep(found, folder)
+    finally:
+        # Answers that are there are told, whatever becomes of the questions after them.
+        _show(found, quiet)
+    _write(found, csv, plot)
     raise typer.Exit(exit_code(found.statuses))
 
 
@@ -258,8 +268,8 @@ def _objections(asked: Questions, csv: Path | None, plot: Path | None) -> Iterat
         yield Problem("several factors, such as --stress 1:2:11", "one", "--plot")
 
 
-def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Answers:
-    """Read and plan a fleet, and answer the questions."""
+def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Iterator[Answers]:
+    """Read and plan a fleet, and yield the answers so far, as often as there is another one."""
     from planner.errors import InputError, Problem
     from planner.fleets.reading import open_fleet
 
@@ -269,34 +279,30 @@ def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Answers:
         raise InputError(Problem(expected, str(asked.robustness), "--robustness"))
     fleet = how.applied(fleet)
     with at_work(path, fleet, offers, quiet) as (offers, tell):
-        return _asked_of(fleet, offers, asked, tell)
+        yield from _asked_of(fleet, offers, asked, tell)
 
 
-def _asked_of(fleet: Fleet, offers: Offers, asked: Questions, tell: Tell) -> Answers:
+def _asked_of(fleet: Fleet, offers: Offers, asked: Questions, tell: Tell) -> Iterator[Answers]:
     from planner.fleets.solving import solve_fleet, within
     from planner.fleets.what_if.guarantees import guarantees
     from planner.fleets.what_if.robust import price_of_robustness
     from planner.fleets.what_if.stressing import INFLATION, compare_headrooms, stress
 
-    answers: dict[str, Answer] = {}
-    statuses, plan = [], None
+    found = Answers({}, (), None)
     if asked.guarantees or asked.stress:
         plan = solve_fleet(fleet, offers, within(tell, "as it is"))
-        statuses.append(plan.status)
+        yield (found := Answers({}, (plan.status,), plan))
         if asked.guarantees:
-            answers["guarantees"] = guarantees(fleet, offers, plan, tell)
+            yield (found := found.having("guarantees", guarantees(fleet, offers, plan, tell)))
         if asked.stress and plan.found:
-            answers["stress"] = stress(plan, fleet, asked.stress)
+            yield (found := found.having("stress", stress(plan, fleet, asked.stress)))
     if asked.headrooms:
         at = INFLATION if asked.at is None else asked.at
         rooms = compare_headrooms(fleet, offers, asked.headrooms, at, tell)
-        answers["headrooms"] = rooms
-        statuses.append(_best(row.status for row in rooms.rows))
+        yield (found := found.having("headrooms", rooms, _best(row.status for row in rooms.rows)))
     if asked.robustness is not None:
         price = price_of_robustness(fleet, offers, asked.robustness, asked.rise, tell)
-        answers["robustness"] = price
-        statuses.append(_best(row.status for row in price.rows))
-    return Answers(answers, tuple(statuses), plan)
+        yield found.having("robustness", price, _best(row.status for row in price.rows))
 
 
 def _best(statuses: Iterable[str]) -> str:
@@ -321,18 +327,23 @@ def _show(found: Answers, quiet: bool) -> None:
         show_answer(answer, console)
 
 
-def _write(found: Answers, csv: Path | None, folder: Path | None, plot: Path | None) -> None:
-    """Write and draw the answers; where a plan is missing, say what is not written."""
+def _keep(found: Answers, folder: Path | None) -> None:
+    """Write the newest answer."""
     from planner.fleets.telling.columns import write_frame
 
-    tables = found.tables()
     if folder is not None:
-        for name, table in tables.items():
+        for name, table in found.newest().items():
             write_frame(folder / f"{name}.csv", table)
+
+
+def _write(found: Answers, csv: Path | None, plot: Path | None) -> None:
+    """Write and draw the one answer; where a plan is missing, say what is not written."""
+    from planner.fleets.telling.columns import write_frame
+
     if csv is not None and not found.answers:
         typer.echo(f"{csv}: not written, since there is no plan.", err=True)
     elif csv is not None:
-        write_frame(csv, next(iter(tables.values())))
+        write_frame(csv, next(iter(found.newest().values())))
     if plot is not None and not set(found.statuses) & set(FOUND):
         typer.echo(f"{plot}: not drawn, since there is no plan to draw.", err=True)
     elif plot is not None:
