@@ -19,9 +19,10 @@ from planner.formulations.decomposition import deciding
 from planner.formulations.decomposition.blocks import blocks, twins, unsupported
 from planner.formulations.decomposition.covering import TooManyError, cheapest, within
 from planner.formulations.decomposition.generating import generate
-from planner.formulations.decomposition.integral import Chosen, Goal, choose
+from planner.formulations.decomposition.integral import Chosen, Goal, choose, distinct_in_use
 from planner.formulations.decomposition.items import Task
 from planner.formulations.decomposition.market import market, spans_periods
+from planner.formulations.decomposition.patterns import Patterns, joined
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.decomposition.starting import starts, valued
 from planner.formulations.fleets.deciding import started
@@ -48,9 +49,9 @@ def test_both_formulations_and_brute_force_agree(seed: int) -> None:
 
 
 def _with_twins(seed: int) -> Figures:
-    """A random fleet in which every steady choice is there once more on spot accelerators.
+    """A random fleet in which most choices are there twice, on steady and on spot accelerators.
 
-    Pools offer few of these, of a number that replicas often cannot fill.
+    Pools offer few of the latter, of a number that replicas often cannot fill.
     """
     features = KNOWN & {"no_mixing", "n_plus_1", "reserved", "nodes", "budget", "min_replicas"}
     figures = random_figures(seed, features=features)
@@ -63,14 +64,38 @@ def _with_twins(seed: int) -> Figures:
     order = np.argsort(np.tile(choices.workload, 2), kind="stable")
     both = {name: np.tile(getattr(choices, name), 2)[order] for name in names if name != "rates"}
     twice = Choices(**both, rates=np.tile(choices.rates, (2, 1))[order])
-    on_spot = np.repeat([False, True], len(choices))[order]
-    return replace(figures, market=bought, choices=replace(twice, spot=on_spot))
+    twice = replace(twice, spot=np.repeat([False, True], len(choices))[order])
+    ways = chance.choice(["both", "steady", "spot"], len(choices), p=[0.7, 0.15, 0.15])
+    without = np.where(twice.spot, "steady", "spot")
+    kept = np.tile(ways, 2)[order] != without
+    left = Choices(**{name: getattr(twice, name)[kept] for name in names})
+    return replace(figures, market=bought, choices=left)
+
+
+def test_only_choices_that_differ_in_nothing_but_their_lane_are_twins() -> None:
+    figures = _large(0, 2, 3)
+    one = figures.choices
+    names = [field.name for field in fields(one)]
+    rows = np.array([0, 0, 1, 6, 6])
+    two = Choices(**{name: getattr(one, name)[rows] for name in names})
+    two = replace(two, spot=np.array([False, True, False, False, True]))
+    figures = replace(figures, choices=two)
+    assert twins(figures).tolist() == [1, -1, -1, 4, -1]
+
+    def changed(**columns: np.ndarray) -> list[int]:
+        return twins(replace(figures, choices=replace(two, **columns))).tolist()
+
+    second = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
+    assert changed(rates=two.rates + second[:, None]) == [-1, -1, -1, 4, -1]
+    assert changed(startup_dollars=second) == [-1, -1, -1, 4, -1]
+    assert changed(startup_dollars=1.0 - second) == [-1, -1, -1, -1, -1]
+    assert changed(dollars_per_hour=np.where(second, np.nan, 2.0)) == [-1, -1, -1, -1, -1]
+    assert changed(dollars_per_hour=np.full(5, 2.0)) == [-1, -1, -1, -1, -1]
 
 
 @pytest.mark.parametrize("seed", range(120))
 def test_replicas_that_may_run_either_way_are_told_apart_at_the_end(seed: int) -> None:
     figures = _with_twins(seed)
-    assert (twins(figures) >= 0).sum() * 2 == len(figures.choices)
     plain = fleet.solve(figures)
     verdict, _ = deciding.solve(figures, relative_gap=0.0, time_limit_seconds=60)
     assert verdict.status == plain.status
@@ -82,8 +107,9 @@ def test_replicas_that_may_run_either_way_are_told_apart_at_the_end(seed: int) -
 def test_twins_that_do_not_fill_their_lanes_are_planned_apart() -> None:
     """Three accelerators of each kind are enough for six, but not for three replicas of two."""
     missed = 0
-    for seed in range(40):
+    for seed in range(60):
         figures = _with_twins(seed)
+        assert (twins(figures) >= 0).sum() <= len(figures.choices) / 2
         goal = Goal(0.0, time.perf_counter() + 60)
         missed += deciding.solve_once(figures, twins(figures), goal).missed
     assert missed > 0
@@ -243,6 +269,17 @@ def _large(seed: int, workloads: int, periods: int) -> Figures:
         limits=replace(base.limits, dollars=math.inf, watts=math.inf, kilograms=math.inf, rising=0),
         has_running=False,
     )
+
+
+def test_patterns_in_different_lanes_are_not_taken_for_the_same() -> None:
+    parts = blocks(_large(0, 1, 24))
+    one_of_each_pool = np.eye(6, dtype=np.int64)[[0, 2, 4]]
+    counts = np.concatenate([number * one_of_each_pool for number in range(1, 9)])
+    block = np.repeat(np.arange(parts.number), len(counts))
+    every = Patterns(block, np.tile(counts, (parts.number, 1)), np.zeros(len(block)))
+    assert len(distinct_in_use(parts, every)) == len(every)
+    twice = joined([every, every])
+    assert len(distinct_in_use(parts, twice)) == len(every)
 
 
 def test_bounds_and_plans_of_scarce_fleets_enclose_the_optimum() -> None:

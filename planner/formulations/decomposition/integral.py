@@ -158,9 +158,9 @@ def _within(
 def distinct_in_use(blocks: Blocks, patterns: Patterns) -> Patterns:
     """Keep of patterns that occupy and cost the same only the first."""
     taken = worth(blocks, patterns)
-    # What a pattern occupies, as one number. Weights that no small whole numbers combine to the
-    # same sum make two patterns agree in it only where they occupy the same.
-    weight = np.sqrt(np.arange(2, blocks.lanes * blocks.periods + 2) * np.pi)
+    # What a pattern occupies, as one number: with weights drawn at random, whole numbers of
+    # accelerators in other lanes do not come to the same sum.
+    weight = np.random.default_rng(0).uniform(1.0, 2.0, blocks.lanes * blocks.periods)
     occupied = np.bincount(
         taken.pattern, weights=taken.gpus * weight[taken.lane], minlength=len(patterns)
     )
