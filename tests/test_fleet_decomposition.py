@@ -25,7 +25,7 @@ from planner.formulations.decomposition.market import market, spans_periods
 from planner.formulations.decomposition.patterns import Patterns, joined
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.decomposition.starting import starts, valued
-from planner.formulations.fleets.deciding import started
+from planner.formulations.fleets.costing import started
 
 KNOWN = frozenset(FEATURES) - {"classes", "roles", "starts", "robust"}
 SEEDS = range(200)

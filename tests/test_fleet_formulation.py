@@ -15,7 +15,7 @@ from crafted_fleets import CRAFTED, offered, pools, row, wanted
 from random_fleets import FEATURES, random_figures
 
 from planner.formulations import fleet
-from planner.formulations.fleets import deciding
+from planner.formulations.fleets import costing
 
 SEEDS = range(200)
 SCIP_SEEDS = range(30)
@@ -151,11 +151,11 @@ def test_all_variables_are_bounded() -> None:
 def test_dollars_and_starts_of_decisions_are_those_of_the_model() -> None:
     figures = CRAFTED["starts"]
     decided = fleet.solve(figures).decisions
-    started = deciding.started(figures, decided.replicas)
+    started = costing.started(figures, decided.replicas)
     # Two run already; 16 requests/s by day are 8 small replicas, 6 of which start.
     assert decided.replicas.tolist() == [[2, 8], [0, 0]]
     assert started.tolist() == [[0, 6], [0, 0]]
-    assert deciding.dollars(figures, decided) == pytest.approx(8 * 2 + 16 * 8 + 6 * 0.75)
+    assert costing.dollars(figures, decided) == pytest.approx(8 * 2 + 16 * 8 + 6 * 0.75)
 
 
 def inferno(path: Path, *, mixes: bool):

@@ -13,12 +13,11 @@ from planner.fleets.figures import Figures, Verdict
 from planner.fleets.figuring.arrays import figures, judged
 from planner.fleets.files.objections import check_fleet
 from planner.fleets.fleet import Fleet, FleetSolver
+from planner.fleets.infeasibility.lacks import Shortage
 from planner.fleets.infeasibility.refusing import refusals
-from planner.fleets.infeasibility.shortage import shortage
 from planner.fleets.offers import Offers
 from planner.fleets.telling.answering import answer
 from planner.fleets.telling.plan import FleetPlan, ShadowPrices
-from planner.formulations import fleet as milp
 from planner.formulations.decomposition import deciding
 from planner.formulations.decomposition.blocks import unsupported
 from solvers.outcome import SolverFailedError
@@ -72,7 +71,7 @@ def solve_fleet(
         verdict = Verdict("infeasible", None, float("nan"), float("nan"), 0.0, "")
         reasons = "; ".join(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
         # Where there is too little room for a replica, more accelerators help.
-        if not (found := shortage(fleet, offers)).reasons:
+        if not (found := _shortage(fleet, offers)).reasons:
             reasons = f"{reasons} {found.text}"
         return answer(fleet, offers, numbers, verdict, method="", message=reasons)
     method = chosen_method(fleet.solver, numbers)
@@ -80,7 +79,7 @@ def solve_fleet(
         verdict, prices = decide(numbers, fleet.solver, method, progress)
     except SolverFailedError as error:
         raise SolverError(f"the solver stopped without an answer: {error}.") from error
-    message = shortage(fleet, offers).text if verdict.status == "infeasible" else ""
+    message = _shortage(fleet, offers).text if verdict.status == "infeasible" else ""
     plan = answer(fleet, offers, numbers, verdict, prices, method=method, message=message)
     if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
@@ -120,7 +119,7 @@ def decide(
     """
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
-        found = milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap)
+        found = _milp(numbers, seconds, gap)
         return found, None
     started = time.perf_counter()
     twice = (
@@ -134,11 +133,25 @@ def decide(
     )
     left = seconds - (time.perf_counter() - started)
     if twice and verdict.status in ("time_limit", "no_solution_in_time") and left > 1.0:
-        second = milp.solve(numbers, time_limit_seconds=left, relative_gap=gap)
+        second = _milp(numbers, left, gap)
         verdict = deciding.better(verdict, second, gap)
     if shadow is None:
         return verdict, None
     return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
+
+
+def _milp(numbers: Figures, seconds: float, gap: float) -> Verdict:
+    """Solve the plain formulation. It brings Pyomo, which takes its time to load."""
+    from planner.formulations import fleet as milp
+
+    return milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap)
+
+
+def _shortage(fleet: Fleet, offers: Offers) -> Shortage:
+    """Say what is short. That needs Pyomo, too."""
+    from planner.fleets.infeasibility.shortage import shortage
+
+    return shortage(fleet, offers)
 
 
 def within(progress: Progress | None, part: str) -> Progress | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from planner.fleets.figures import Figures, Verdict
-from planner.formulations.fleets import buying, deciding, robust, sizing
+from planner.formulations.fleets import buying, costing, deciding, robust, sizing
 from planner.formulations.fleets.described import (
     Described,
     Names,
@@ -100,7 +100,7 @@ def solve(
     if not outcome.has_solution:
         return Verdict(status, None, math.nan, math.nan, seconds, outcome.solver)
     decisions = deciding.decisions(figures, m)
-    dollars = deciding.objective(figures, decisions)
+    dollars = costing.objective(figures, decisions)
     bound = min(outcome.bound, dollars)
     return Verdict(status, decisions, dollars, bound, seconds, outcome.solver)
 

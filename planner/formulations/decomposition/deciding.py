@@ -18,7 +18,7 @@ from planner.formulations.decomposition.market import Market, market, spans_peri
 from planner.formulations.decomposition.patterns import Prices, best_patterns
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.decomposition.starting import Starts, starts
-from planner.formulations.fleets.deciding import objective
+from planner.formulations.fleets.costing import objective
 
 RELAXED = 0.2
 """Part of the gap to which the relaxation is solved."""

@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 
 from planner.fleets.figures import Decisions, Figures, Floats, Ints, Verdict
 from planner.formulations import fleet
-from planner.formulations.fleets import deciding, loosening, sizing
+from planner.formulations.fleets import costing, deciding, loosening, sizing
 from planner.formulations.fleets.described import total
 from planner.formulations.fleets.loosening import WAYS, Kind, Missing
 from solvers import solve_in_turn
@@ -156,7 +156,7 @@ def _missing(
         status=status,
         gpus=np.asarray(more, dtype=float),
         short=short,
-        dollars=max(deciding.dollars(figures, decided) - limits.dollars, 0.0),
+        dollars=max(costing.dollars(figures, decided) - limits.dollars, 0.0),
         pool_watts=np.maximum(watts.max(axis=1, initial=0.0) - market.watts_at_most, 0.0),
         watts=max(float(watts.sum(axis=0).max(initial=0.0)) - limits.watts, 0.0),
         kilograms=max(kilograms - limits.kilograms, 0.0),
@@ -244,5 +244,5 @@ def least_refused(figures: Figures, priority: Ints, *, time_limit_seconds: float
     if not outcome.has_solution:
         return Verdict(str(outcome.status), None, nan, nan, outcome.seconds, outcome.solver)
     decided = deciding.decisions(loose, m)
-    dollars = deciding.dollars(loose, decided)
+    dollars = costing.dollars(loose, decided)
     return Verdict(str(outcome.status), decided, dollars, nan, outcome.seconds, outcome.solver)
