@@ -25,6 +25,7 @@ from planner.formulations.decomposition.market import market, spans_periods
 from planner.formulations.decomposition.patterns import Patterns, joined
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.decomposition.starting import starts, valued
+from planner.formulations.decomposition.varying import covering
 from planner.formulations.fleets.costing import started
 
 KNOWN = frozenset(FEATURES) - {"classes", "roles", "starts", "robust"}
@@ -312,6 +313,15 @@ def test_a_shadow_price_is_what_the_relaxation_saves() -> None:
     assert shadow.gpu[pool, 0] == pytest.approx(-exact, rel=0.5)
 
 
+def test_a_relaxation_that_stops_early_has_a_bound_all_the_same() -> None:
+    figures = _large(2, 25, 6)
+    parts, shared = blocks(figures), market(figures)
+    exact = generate(parts, shared, gap=0.0, seconds=60)
+    early = [generate(parts, shared, gap=gap, seconds=60) for gap in (0.5, 0.1, 0.02)]
+    assert any(found.objective > exact.objective * (1 + 1e-6) for found in early)
+    assert all(found.bound <= exact.objective * (1 + 1e-9) for found in early)
+
+
 def test_bounds_hold_and_plans_come_close_over_a_day() -> None:
     figures = _large(2, 25, 6)
     parts, shared = blocks(figures), market(figures)
@@ -390,6 +400,64 @@ def test_replicas_keep_running_where_that_costs_less_than_their_start(
     assert verdict.bound <= dollars + 1e-9
 
 
+def _running(demand: float) -> Figures:
+    """Two replicas run that cost two dollars; others cost 1.9, and every start costs one."""
+    figures = _large(0, 1, 1)
+    price = np.full(3, 9.0)
+    price[:2] = 2.0, 1.9
+    return replace(
+        figures,
+        market=replace(figures.market, gpus=np.full(3, np.inf), on_demand_dollars=price),
+        choices=replace(
+            figures.choices,
+            gpus=np.ones(6, dtype=np.int64),
+            rates=np.full((6, 1), 1.0),
+            startup_dollars=np.full(6, 1.0),
+            running=np.array([2, 0, 0, 0, 0, 0]),
+        ),
+        wanted=replace(figures.wanted, demand=np.array([[demand]])),
+        has_running=True,
+    )
+
+
+@pytest.mark.parametrize(("demand", "dollars"), [(2.0, 4.0), (3.0, 4.0 + 1.9 + 1.0)])
+def test_what_runs_already_is_kept_rather_than_started_elsewhere(
+    demand: float, dollars: float
+) -> None:
+    figures = _running(demand)
+    assert fleet.solve(figures).objective == pytest.approx(dollars)
+    verdict, _ = deciding.solve(figures, relative_gap=0.0, time_limit_seconds=10)
+    assert verdict.objective == pytest.approx(dollars)
+    assert verdict.bound <= dollars + 1e-9
+    parts, shared = blocks(figures), market(figures)
+    costs = starts(figures, parts)
+    assert costs is not None
+    relaxed = generate(parts, shared, gap=0.0, seconds=60)
+    bound = valued(parts, shared, relaxed, costs, seconds=60).bound
+    assert 1.9 * demand + 0.8 * (demand - 2.0) <= bound <= dollars + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_patterns_near_others_cover_what_they_say(seed: int) -> None:
+    figures = random_figures(seed, features=KNOWN)
+    parts = blocks(figures).at(0)
+    chance = np.random.default_rng(seed)
+    workloads, choices = parts.choice.shape
+    block = np.repeat(np.arange(workloads), 40)
+    counts = chance.integers(0, 4, (len(block), choices)) * (parts.choice[block] >= 0)
+    counts *= chance.random(counts.shape) < 0.6
+    found = covering(parts, block, counts)
+    kept = {(int(b), *row) for b, row in zip(found.block, found.counts.tolist(), strict=True)}
+    for b, row in zip(block.tolist(), counts.tolist(), strict=True):
+        rates = [parts.rate[b, i] for i, n in enumerate(row) for _ in range(n)]
+        lost = max(rates, default=0.0) if parts.survives[b] and parts.demand[b] > 0 else 0.0
+        enough = sum(rates) - lost >= parts.demand[b] * (1 - 1e-9)
+        enough &= sum(row) >= parts.least[b]
+        enough &= all(n <= most for n, most in zip(row, parts.most[b], strict=True))
+        enough &= bool(parts.mixes[b]) or sum(n > 0 for n in row) <= 1
+        assert ((b, *row) in kept) == enough
+
+
 def test_values_of_running_replicas_raise_the_bound() -> None:
     figures = _large(4, 20, 6)
     hour = np.array([2.0, 3.0, 4.5])[figures.choices.pool] * figures.choices.gpus
@@ -403,6 +471,10 @@ def test_values_of_running_replicas_raise_the_bound() -> None:
     assert relaxed.bound < worth.bound <= verdict.objective
     assert (worth.dollars >= 0).all()
     assert (worth.dollars <= costs.dollars[:, :, None] + 1e-12).all()
+    # A replica is never worth more to the period after than it costs.
+    lane = relaxed.duals.prices(shared).lane.reshape(-1, 6)[parts.lane]
+    later = np.where(costs.after >= 0, worth.dollars[:, :, costs.after], 0.0)
+    assert (parts.gpus[:, :, None] * lane + worth.dollars - later >= -1e-12).all()
 
 
 def test_a_known_choice_is_never_made_worse() -> None:
