@@ -14,6 +14,8 @@ from fleets_by_hand import cheapest as cheapest_by_hand
 from random_fleets import FEATURES, random_figures
 
 from planner.fleets.figures import Choices, Figures
+from planner.fleets.fleet import FleetSolver
+from planner.fleets.solving import decide
 from planner.formulations import fleet
 from planner.formulations.decomposition import deciding
 from planner.formulations.decomposition.blocks import blocks, twins, unsupported
@@ -311,6 +313,23 @@ def test_a_shadow_price_is_what_the_relaxation_saves() -> None:
     exact = generate(parts, shared, gap=0.0, seconds=60).duals.market[shared.supply[pool, 0]]
     assert before.objective - after.objective == pytest.approx(-0.01 * exact, rel=1e-3)
     assert shadow.gpu[pool, 0] == pytest.approx(-exact, rel=0.5)
+
+
+def test_the_plain_formulation_tells_shadow_prices_too() -> None:
+    figures = _large(1, 30, 1)
+    solver = FleetSolver(method="milp", relative_gap=0.2, time_limit_seconds=60)
+    verdict, prices = decide(figures, solver, "milp")
+    _, known = decide(figures, FleetSolver(relative_gap=1e-3), "decomposition")
+    assert verdict.decisions is not None
+    assert prices is not None and known is not None
+    assert prices.pools.max() > 0
+    assert prices.pools == pytest.approx(known.pools, rel=0.5, abs=0.05)
+    robust = next(
+        found
+        for seed in range(20)
+        if unsupported(found := random_figures(seed, features=frozenset({"robust"})))
+    )
+    assert decide(robust, solver, "milp")[1] is None
 
 
 def test_a_relaxation_that_stops_early_has_a_bound_all_the_same() -> None:

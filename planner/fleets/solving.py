@@ -20,12 +20,15 @@ from planner.fleets.telling.answering import answer
 from planner.fleets.telling.plan import FleetPlan, ShadowPrices
 from planner.formulations.decomposition import deciding
 from planner.formulations.decomposition.blocks import unsupported
+from planner.formulations.decomposition.deciding import Shadow
 from solvers.outcome import SolverFailedError
 
 LARGEST_MILP = 150
 """Choices x periods up to which `auto` takes the plain formulation."""
 LARGEST_SECOND = 5_000
 """Choices x periods up to which it takes that where the decomposition left a gap."""
+PRICING_SECONDS = 5.0
+"""Time for shadow prices beside the plain formulation."""
 FIRST_PART = 0.3
 """Part of the time that the decomposition gets of a fleet up to that size."""
 
@@ -115,12 +118,15 @@ def decide(
     Verdict
         What was decided and proved.
     ShadowPrices or None
-        What scarce things are worth; only the decomposition knows.
+        What scarce things are worth: the decomposition knows, and its relaxation of a fleet that
+        the plain formulation solves.
     """
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
         found = _milp(numbers, seconds, gap)
-        return found, None
+        there = found.decisions is not None
+        prices = deciding.shadow_prices(numbers, PRICING_SECONDS) if there else None
+        return found, _hourly(numbers, prices)
     started = time.perf_counter()
     twice = (
         solver.method == "auto" and len(numbers.choices) * len(numbers.horizon) <= LARGEST_SECOND
@@ -135,9 +141,14 @@ def decide(
     if twice and verdict.status in ("time_limit", "no_solution_in_time") and left > 1.0:
         second = _milp(numbers, left, gap)
         verdict = deciding.better(verdict, second, gap)
+    return verdict, _hourly(numbers, shadow)
+
+
+def _hourly(numbers: Figures, shadow: Shadow | None) -> ShadowPrices | None:
+    """Return shadow prices by the hour."""
     if shadow is None:
-        return verdict, None
-    return verdict, ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
+        return None
+    return ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
 
 
 def _milp(numbers: Figures, seconds: float, gap: float) -> Verdict:

@@ -166,6 +166,34 @@ def _name() -> str:
     return f"highs {highspy.Highs().version()}"
 
 
+def shadow_prices(figures: Figures, seconds: float) -> Shadow | None:
+    """Return what scarce things are worth, from the relaxation alone.
+
+    Parameters
+    ----------
+    figures : Figures
+        A fleet.
+    seconds : float
+        Time limit.
+
+    Returns
+    -------
+    Shadow or None
+        None where this formulation cannot express the fleet, there is no plan of parts of
+        replicas, or time ran out.
+    """
+    if unsupported(figures):
+        return None
+    twin = twins(figures)
+    parts, shared = blocks(figures, twin), market(figures, twin)
+    if not possible(parts):
+        return None
+    relaxed = generate(parts, shared, gap=0.0, seconds=seconds)
+    if not relaxed.finished or float(relaxed.overuse.sum()) > NEGLIGIBLE:
+        return None
+    return _shadow(shared, relaxed)
+
+
 def _shadow(shared: Market, relaxed: Generated) -> Shadow:
     """Return the prices of supply: what a lane's accelerator is worth beyond what it costs."""
     duals = np.abs(relaxed.duals.market)
