@@ -100,14 +100,16 @@ def twins(figures: Figures) -> Ints:
         price of its own.
     """
     choices = figures.choices
+    found = np.full(len(choices), -1, dtype=np.int64)
     alike = np.isnan(choices.dollars_per_hour)
     if starts_count(figures):
         alike &= choices.startup_dollars == 0
+    # Only pools with spot accelerators have any: most large fleets need not be looked through.
+    alike &= np.isin(choices.pool, choices.pool[choices.spot])
     rows = np.flatnonzero(alike)
     said = (choices.workload, choices.pool, choices.gpus, choices.role, *choices.rates.T)
     described = np.column_stack([values[rows] for values in said])
     _, kind = np.unique(described, axis=0, return_inverse=True)
-    found = np.full(len(choices), -1, dtype=np.int64)
     spot = choices.spot[rows]
     first = np.full(len(rows), -1, dtype=np.int64)
     first[kind[spot][::-1]] = rows[spot][::-1]
