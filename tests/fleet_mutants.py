@@ -7,11 +7,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = tuple(
     f"planner/formulations/{name}.py"
     for name in (
-        *("fleet", "fleets/buying", "fleets/deciding", "fleets/described"),
+        *("fleet", "fleets/buying", "fleets/costing", "fleets/deciding", "fleets/described"),
         *("fleets/robust", "fleets/sizing"),
     )
 )
-FLEET, BUYING, _, DESCRIBED, ROBUST, SIZING = FILES
+FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING = FILES
 SKIP = "pyo.Constraint.Skip"
 COVERED = "total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0"
 

@@ -36,8 +36,9 @@ GROWTH = 3.0
 """How much wider each round looks."""
 MOST_PATTERNS = 400_000
 """Patterns above which a round is not tried."""
-FEW_PATTERNS = 20_000
-"""Patterns up to which looking for needless ones pays."""
+FEW_PATTERNS, EXACT = 20_000, 1e-9
+"""Patterns up to which looking for needless ones pays, and rows hold more exactly than HiGHS's
+default, with which it may overspend a budget by a millionth."""
 MOST_STATES = 600_000
 """States above which looking for patterns gives up."""
 ENOUGH = 0.5
@@ -222,6 +223,9 @@ def solve_whole(
     highs.changeColsIntegrality(len(whole), whole, kinds)
     if few:
         highs.setOptionValue("presolve", "on")
+    if len(patterns) <= FEW_PATTERNS:
+        # In large fleets HiGHS would find nothing that is so exact.
+        highs.setOptionValue("mip_feasibility_tolerance", EXACT)
     highs.setOptionValue("time_limit", max(goal.left, 0.1))
     highs.setOptionValue("mip_rel_gap", ENOUGH * goal.gap)
     highs.setOptionValue("mip_abs_gap", 0.9 * goal.dollars)

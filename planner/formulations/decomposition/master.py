@@ -21,7 +21,6 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("presolve", "off"),
     ("mip_detect_symmetry", False),
     ("mip_abs_gap", 0.0),
-    ("mip_feasibility_tolerance", 1e-9),
 )
 
 
