@@ -223,7 +223,7 @@ def solve_whole(
     highs.changeColsIntegrality(len(whole), whole, kinds)
     if few:
         highs.setOptionValue("presolve", "on")
-    if len(patterns) <= FEW_PATTERNS:
+    if len(patterns) <= FEW_PATTERNS and goal.gap == goal.dollars == 0:
         # In large fleets HiGHS would find nothing that is so exact.
         highs.setOptionValue("mip_feasibility_tolerance", EXACT)
     highs.setOptionValue("time_limit", max(goal.left, 0.1))
