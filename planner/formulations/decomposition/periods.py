@@ -43,8 +43,8 @@ NOTHING = 1e-3
 def choose_by_period(blocks: Blocks, market: Market, relaxed: Generated, goal: Goal) -> Chosen:
     """Choose whole patterns in each period alone, with the reservations of the relaxation (G6).
 
-    The bound is the relaxation's: it holds for any reservations. Periods that took too long are
-    tried again, the dearest excess first, where the whole is not good enough.
+    The bound is the relaxation's: it holds for any reservations. Where the whole is not good
+    enough, periods are tried again with more patterns, the dearest excess first.
 
     Parameters
     ----------
