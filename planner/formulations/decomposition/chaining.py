@@ -16,6 +16,7 @@ from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
 from planner.formulations.decomposition.generating import Generated
 from planner.formulations.decomposition.integral import Chosen, Goal, solve_whole
+from planner.formulations.decomposition.items import ranked
 from planner.formulations.decomposition.market import Market
 from planner.formulations.decomposition.parting import (
     Part,
@@ -28,7 +29,7 @@ from planner.formulations.decomposition.parting import (
     together,
 )
 from planner.formulations.decomposition.patterns import Patterns, joined, priced, worth
-from planner.formulations.decomposition.starting import Starts, Valued, valued
+from planner.formulations.decomposition.starting import Starts, Valued, replica_prices, valued
 from planner.formulations.decomposition.varying import covering, variations
 
 NUMBER = 8
@@ -158,16 +159,12 @@ def _candidates(day: _Day, period: int, near: list[Ints | None], extra: Extra) -
     """Return patterns to choose a period among: those met, and the cheapest near its neighbours."""
     part = day.parts[period]
     blocks, prices = part.blocks, part.relaxed.duals.prices(part.market)
-    lane = prices.lane[blocks.lane]
-    own = np.where(np.isfinite(blocks.dollars), blocks.dollars, 0.0) * blocks.hours
-    price = blocks.gpus * lane + own * prices.dollar + STARTING * day.starts.dollars
+    price = replica_prices(blocks, prices)[:, :, 0] + STARTING * day.starts.dollars
     found = [variations(blocks, counts, price, NUMBER) for counts in near if counts is not None]
     found += [_kept(blocks, *near)]
     patterns = joined(found)
     cost = priced(blocks, prices, worth(blocks, patterns)) + extra(patterns)
-    order = np.lexsort((cost, patterns.block))
-    owner = patterns.block[order]
-    rank = np.arange(len(order)) - np.searchsorted(owner, owner, side="left")
+    order, rank = ranked(patterns.block, cost)
     return joined([part.relaxed.patterns, patterns.take(np.sort(order[rank < NUMBER]))])
 
 

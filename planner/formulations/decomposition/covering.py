@@ -22,6 +22,7 @@ from planner.formulations.decomposition.items import (
     Task,
     in_order,
     pruned,
+    ranked,
     wholes,
 )
 
@@ -131,9 +132,7 @@ def near(task: Task, limit: Floats, number: int) -> Covers:
     """
     search = _Search(task, in_order(task), limit, number, np.full(len(limit), np.inf))
     covers = _joined(list(_descend(search)))
-    order = np.lexsort((covers.price, covers.task))
-    owner = covers.task[order]
-    rank = np.arange(len(order)) - np.searchsorted(owner, owner, side="left")
+    order, rank = ranked(covers.task, covers.price)
     return _taken(covers, order[rank < number])
 
 
@@ -279,12 +278,10 @@ def _promising(search: _Search, task: Ints, bound: Floats) -> Ints:
     rows = np.arange(len(task))
     if search.dropped is None or not len(task) or np.bincount(task).max() <= search.width:
         return rows
-    order = np.lexsort((bound, task))
-    ranked = task[order]
-    first = np.searchsorted(ranked, ranked, side="left")
-    over = rows - first >= search.width
-    np.minimum.at(search.dropped, ranked[over], bound[order[over]])
-    return np.sort(order[~over])
+    order, rank = ranked(task, bound)
+    over = order[rank >= search.width]
+    np.minimum.at(search.dropped, task[over], bound[over])
+    return np.sort(order[rank < search.width])
 
 
 def _range(search: _Search, states: _States, level: int) -> tuple[Floats, Floats]:

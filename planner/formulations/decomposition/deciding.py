@@ -41,7 +41,7 @@ def solve(
     relative_gap: float = 1e-4,
     progress: Progress | None = None,
 ) -> tuple[Verdict, Shadow | None]:
-    """Plan a fleet by decomposition (G1-G7).
+    """Plan a fleet by decomposition (G1-G8).
 
     Parameters
     ----------
@@ -106,12 +106,8 @@ def solve_once(figures: Figures, twin: Ints, goal: Goal) -> Found:
     """Solve a fleet in which some choices are told apart only at the end."""
     started = time.perf_counter()
     parts, shared = blocks(figures, twin), market(figures, twin)
-    if not possible(parts):
-        return Found((_without("infeasible", math.nan, started), None))
-    relaxed = generate(
-        parts, shared, gap=RELAXED * goal.gap, seconds=goal.left, progress=goal.progress
-    )
-    if relaxed.finished and float(relaxed.overuse.sum()) > NEGLIGIBLE:
+    relaxed = _relaxed(parts, shared, goal)
+    if relaxed is None:
         return Found((_without("infeasible", math.nan, started), None))
     costs = starts(figures, parts)
     chosen = _choose(parts, shared, relaxed, costs, goal)
@@ -130,6 +126,16 @@ def solve_once(figures: Figures, twin: Ints, goal: Goal) -> Found:
     seconds = time.perf_counter() - started
     verdict = Verdict(status, decided, value, final.bound, seconds, _name())
     return Found((verdict, shadow), goal.met(chosen) and status != "optimal")
+
+
+def _relaxed(parts: Blocks, shared: Market, goal: Goal) -> Generated | None:
+    """Solve the relaxation; None where not even parts of replicas would do."""
+    if not possible(parts):
+        return None
+    gap, seconds = RELAXED * goal.gap, goal.left
+    relaxed = generate(parts, shared, gap=gap, seconds=seconds, progress=goal.progress)
+    missing = relaxed.finished and float(relaxed.overuse.sum()) > NEGLIGIBLE
+    return None if missing else relaxed
 
 
 def possible(parts: Blocks) -> bool:
@@ -186,12 +192,8 @@ def shadow_prices(figures: Figures, seconds: float) -> Shadow | None:
         return None
     twin = twins(figures)
     parts, shared = blocks(figures, twin), market(figures, twin)
-    if not possible(parts):
-        return None
-    relaxed = generate(parts, shared, gap=0.0, seconds=seconds)
-    if not relaxed.finished or float(relaxed.overuse.sum()) > NEGLIGIBLE:
-        return None
-    return _shadow(shared, relaxed)
+    relaxed = _relaxed(parts, shared, Goal(0.0, time.perf_counter() + seconds))
+    return None if relaxed is None or not relaxed.finished else _shadow(shared, relaxed)
 
 
 def _shadow(shared: Market, relaxed: Generated) -> Shadow:

@@ -104,3 +104,10 @@ def _beaten(task: Task) -> Bools:
     found = np.zeros_like(beaten)
     np.put_along_axis(found, order, beaten, axis=1)
     return found
+
+
+def ranked(group: Ints, cost: Floats) -> tuple[Ints, Ints]:
+    """Return rows by group, the cheapest first, and the place of each within its group."""
+    order = np.lexsort((cost, group))
+    owner = group[order]
+    return order, np.arange(len(order)) - np.searchsorted(owner, owner, side="left")

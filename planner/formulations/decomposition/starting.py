@@ -140,7 +140,7 @@ def valued(
     """
     until = time.perf_counter() + seconds
     prices = relaxed.duals.prices(market)
-    replica = _without_starts(blocks, prices)
+    replica = replica_prices(blocks, prices)
     most = starts.dollars[:, :, None] * starts.weight
     if starts.running is None:
         most[:, :, starts.before < 0] = 0.0
@@ -158,8 +158,8 @@ def valued(
     return best
 
 
-def _without_starts(blocks: Blocks, prices: Prices) -> Floats:
-    """Return what one replica costs in each period: (W, m, T)."""
+def replica_prices(blocks: Blocks, prices: Prices) -> Floats:
+    """Return what one replica costs in each period but for its start: (W, m, T)."""
     lane = prices.lane.reshape(-1, blocks.periods)[blocks.lane]
     own = np.where(np.isfinite(blocks.dollars), blocks.dollars, 0.0)[:, :, None]
     found: Floats = blocks.gpus[:, :, None] * lane + own * blocks.hours * prices.dollar
