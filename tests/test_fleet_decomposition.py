@@ -22,7 +22,7 @@ from planner.formulations.decomposition.blocks import blocks, twins, unsupported
 from planner.formulations.decomposition.covering import TooManyError, cheapest, within
 from planner.formulations.decomposition.generating import generate
 from planner.formulations.decomposition.integral import Chosen, Goal, choose, distinct_in_use
-from planner.formulations.decomposition.items import Task
+from planner.formulations.decomposition.items import Task, ranked
 from planner.formulations.decomposition.market import market, spans_periods
 from planner.formulations.decomposition.patterns import Patterns, joined
 from planner.formulations.decomposition.periods import choose_by_period
@@ -330,6 +330,23 @@ def test_the_plain_formulation_tells_shadow_prices_too() -> None:
         if unsupported(found := random_figures(seed, features=frozenset({"robust"})))
     )
     assert decide(robust, solver, "milp")[1] is None
+
+
+def test_rows_are_ranked_from_the_cheapest_of_their_group_on() -> None:
+    order, rank = ranked(np.array([1, 0, 1, 0, 1]), np.array([3.0, 9.0, 1.0, 4.0, 2.0]))
+    assert order.tolist() == [3, 1, 2, 4, 0]
+    assert rank.tolist() == [0, 1, 0, 1, 2]
+
+
+def test_of_two_plans_the_cheaper_stays_with_the_higher_bound() -> None:
+    found, _ = deciding.solve(_large(0, 3, 1), relative_gap=0.0)
+    value = found.objective
+    one = replace(found, objective=1.1 * value, bound=0.9 * value)
+    other = replace(found, objective=value, bound=0.5 * value)
+    for pair in ((one, other), (other, one)):
+        kept = deciding.better(*pair, 0.01)
+        assert (kept.objective, kept.bound, kept.status) == (value, 0.9 * value, "time_limit")
+    assert deciding.better(one, replace(other, decisions=None), 0.0) is one
 
 
 def test_a_relaxation_that_stops_early_has_a_bound_all_the_same() -> None:
