@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from solvers.quiet_highspy import load_highspy
+
 
 def direct(folder: str, seconds: str) -> dict[str, Any]:
     """Give a stored fleet to HiGHS with its defaults; return what it found and proved."""
-    import highspy
-
     from planner.fleets.candidates.offering import offers
     from planner.fleets.figuring.arrays import figures
     from planner.fleets.reading import read_fleet
 
     fleet = read_fleet(Path(folder))
     program = covering(figures(fleet, offers(fleet)))
+    highspy = load_highspy()
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("time_limit", float(seconds))
@@ -52,8 +53,7 @@ def covering(numbers: Any) -> Any:
     demand by period, spot by period. Rows: demand by workload and period, accelerators by pool,
     lane and period, supply by pool and period.
     """
-    import highspy
-
+    highspy = load_highspy()
     market, kinds = numbers.market, highspy.HighsVarType
     periods, pools = len(numbers.horizon), len(market.gpus)
     rows, columns, values = _entries(numbers)

@@ -10,7 +10,8 @@ import numpy as np
 import pyomo.environ as pyo
 
 from solvers.linear import Linear, Score, linear_form
-from solvers.outcome import Outcome, SolverFailedError, SolverMissingError, Status
+from solvers.outcome import Outcome, SolverFailedError, Status
+from solvers.quiet_highspy import load_highspy
 
 OPTIONS: dict[str, Any] = {
     "output_flag": False,
@@ -31,12 +32,8 @@ class Highs:
     def __init__(
         self, model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective], tolerance: float
     ) -> None:
-        try:
-            import highspy
-        except ImportError:
-            raise SolverMissingError("highs") from None
+        self._highs: Any = load_highspy().Highs()
         self._form = linear_form(model, objectives)
-        self._highs: Any = highspy.Highs()
         for name, value in OPTIONS.items():
             self._highs.setOptionValue(name, value)
         self._highs.setOptionValue("mip_feasibility_tolerance", tolerance)
@@ -88,8 +85,7 @@ class Highs:
 
         HiGHS compares reduced costs with absolute tolerances, which small prices would slip under.
         """
-        import highspy
-
+        highspy = load_highspy()
         scale = 1.0 / min((abs(c) for c in score.coefficients if c), default=1.0)
         costs = np.zeros(len(self._form.variables))
         costs[list(score.columns)] = scale * np.asarray(score.coefficients)
@@ -100,8 +96,7 @@ class Highs:
         return scale
 
     def _status(self) -> Status:
-        import highspy
-
+        highspy = load_highspy()
         status = self._highs.getModelStatus()
         known = highspy.HighsModelStatus
         if status in (known.kOptimal, known.kModelEmpty):
@@ -117,8 +112,7 @@ class Highs:
 
 def _program(form: Linear) -> Any:
     """Return the rows and columns as HiGHS takes them."""
-    import highspy
-
+    highspy = load_highspy()
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = len(form.variables), len(form.rows)
     bounds = [variable.bounds for variable in form.variables]

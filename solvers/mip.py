@@ -51,6 +51,7 @@ def solve_in_turn(
     time_limit_seconds: float = 60.0,
     relative_gap: float = 0.0,
     tolerance: float = 1e-6,
+    tie: float = TIE,
 ) -> Outcome:
     """Optimise the first objective, then each next one among the solutions that tie so far.
 
@@ -63,9 +64,11 @@ def solve_in_turn(
     solver : str
         `highs` or `scip`; one thread, so that the same model gives the same answer.
     time_limit_seconds, relative_gap : float
-        For all objectives together, and for each.
+        For all objectives together, and for the first; those that break ties are proved.
     tolerance : float
         Most by which a row may be missed, and a discrete variable may differ from a whole number.
+    tie : float
+        Relative difference below which two values of an objective count as equal.
 
     Returns
     -------
@@ -90,11 +93,11 @@ def solve_in_turn(
         if left <= 0:
             first = first or Outcome(Status.UNKNOWN, math.nan, math.nan, 0.0, engine.name)
             break
-        outcome = engine.optimise(index, left, relative_gap)
+        outcome = engine.optimise(index, left, relative_gap if index == 0 else 0.0)
         first = first or outcome
         if outcome.status is not Status.OPTIMAL:
             break
-        worst = TIE * (abs(outcome.objective) or 1.0)
+        worst = tie * (abs(outcome.objective) or 1.0)
         limit = outcome.objective + (worst if objective.sense == pyo.minimize else -worst)
         engine.keep(index, limit, TIE_SCALE / (abs(outcome.objective) or 1.0))
     engine.load()

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import highspy
 import numpy as np
 import pandas as pd
 
 from planner.fleets.figures import Figures
 from planner.fleets.fleet import Fleet
+from solvers.quiet_highspy import load_highspy
 
 
 def fleet(**changes: object) -> Fleet:
@@ -69,6 +69,7 @@ def least_cost(figures: Figures, weights: Sequence[float] | None = None) -> floa
     lane = np.where(choices.spot, market.spot_dollars[choices.pool], steady[choices.pool])
     own = choices.dollars_per_hour
     cost = np.where(np.isnan(own), lane * choices.gpus, own) if weights is None else weights
+    highspy = load_highspy()
     solver = highspy.Highs()
     solver.silent()
     replicas = [solver.addIntegral(lb=0, obj=float(each)) for each in cost]

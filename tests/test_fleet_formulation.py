@@ -48,6 +48,48 @@ def test_scip_agrees(seed: int) -> None:
     assert_same(verdict, by_hand(seed))
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_ties_are_broken_so_that_solvers_choose_the_same_plan(seed: int) -> None:
+    pytest.importorskip("pyscipopt", reason="the extra `scip` is not installed")
+    figures = random_figures(seed)
+    labels = [f"deployment {offer}" for offer in figures.choices.offer]
+    plans = [fleet.solve(figures, solver=name, labels=labels) for name in ("highs", "scip")]
+    assert_same(plans[0], by_hand(seed))
+    first, second = (plan.decisions for plan in plans)
+    if first is None or second is None:
+        assert first is second
+        return
+    for name in ("replicas", "reserved", "on_demand", "spot", "extra"):
+        assert_equal_parts(getattr(first, name), getattr(second, name))
+    np.testing.assert_allclose(first.shed, second.shed, atol=1e-6)
+
+
+def assert_equal_parts(one: np.ndarray | None, other: np.ndarray | None) -> None:
+    assert (one is None) == (other is None)
+    if one is not None:
+        np.testing.assert_array_equal(one, other)
+
+
+def chosen(labels: tuple[str, ...], *deployments: dict) -> list[int]:
+    """Replicas of each deployment on a pool of $1 per accelerator and hour, for 6 requests/s."""
+    figures = crafted_fleets.fleet(offered(*deployments), wanted({"demand": (6.0,)}), pools(1))
+    return fleet.solve(figures, labels=labels).decisions.replicas[:, 0].tolist()
+
+
+def test_the_first_label_is_chosen_among_equals() -> None:
+    assert chosen(("b", "a", "c"), *[row(0, 0, 2, 3.0)] * 3) == [0, 2, 0]
+    assert chosen(("b", "c", "a"), *[row(0, 0, 2, 3.0)] * 3) == [0, 0, 2]
+
+
+def test_fewer_replicas_are_chosen_at_equal_cost() -> None:
+    assert chosen(("a", "b"), row(0, 0, 1, 1.5), row(0, 0, 4, 6.0)) == [0, 1]
+
+
+def test_fewer_accelerators_are_chosen_at_equal_cost() -> None:
+    own = {"dollars_per_hour": 4.0}
+    assert chosen(("a", "b"), row(0, 0, 8, 6.0, **own), row(0, 0, 4, 6.0, **own)) == [0, 1]
+
+
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 def test_each_feature_alone_agrees_with_brute_force(feature: str) -> None:
     for seed in range(8):

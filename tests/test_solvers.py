@@ -1,6 +1,8 @@
 """Solvers on small models whose answers are known: optima, ties, proofs and refusals."""
 
 import math
+import subprocess
+import sys
 from itertools import product
 
 import oracle
@@ -15,6 +17,7 @@ from solvers import Outcome, Status, enumerate_all, solve_in_turn
 from solvers.exhaustive import TooLargeError
 from solvers.linear import NotLinearError
 from solvers.outcome import SolverFailedError
+from solvers.quiet_highspy import load_highspy
 
 VALUES, WEIGHTS, ROOM = (10, 13, 7, 8, 12), (3, 4, 2, 3, 5), 9
 MISJUDGED = (22, 61, 130, 205, 222, 551, 760, 1614)
@@ -263,3 +266,29 @@ def test_most_misjudged_models_have_a_solution():
         rows = oracle.rows_of(question, tabulate(question))
         found.append(oracle.answer(instance, rows) is not None)
     assert sum(found) >= 5
+
+
+def test_an_object_of_highs_is_made_in_silence():
+    """Releases from 1.16.0 on print a banner before `output_flag` can be set, Pyomo's too."""
+    lines = (
+        "from solvers.quiet_highspy import load_highspy, highs_version",
+        "import pyomo.environ as pyo",
+        "load_highspy().Highs()",
+        "assert highs_version()",
+        "m = pyo.ConcreteModel()",
+        "m.x = pyo.Var(bounds=(0, 1))",
+        "m.best = pyo.Objective(expr=m.x)",
+        "for name in ('highs', 'appsi_highs'):",
+        "    pyo.SolverFactory(name).solve(m)",
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == ""
+
+
+def test_what_highs_is_asked_to_print_is_printed(capfd):
+    highs = load_highspy().Highs()
+    highs.addVar(0.0, 1.0)
+    highs.run()
+    assert "Optimal" in capfd.readouterr().out

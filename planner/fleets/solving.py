@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from planner.errors import CheckError, InputError, Problem, SolverError
 from planner.fleets.candidates.offering import offers as offers_of
@@ -79,7 +79,8 @@ def solve_fleet(
         return answer(fleet, offers, numbers, verdict, method="", message=reasons)
     method = chosen_method(fleet.solver, numbers)
     try:
-        verdict, prices = decide(numbers, fleet.solver, method, progress)
+        labels = [offers.label[row] for row in numbers.choices.offer]
+        verdict, prices = decide(numbers, fleet.solver, method, progress, labels)
     except SolverFailedError as error:
         raise SolverError(f"the solver stopped without an answer: {error}.") from error
     message = _shortage(fleet, offers).text if verdict.status == "infeasible" else ""
@@ -109,7 +110,11 @@ def chosen_method(solver: FleetSolver, numbers: Figures) -> str:
 
 
 def decide(
-    numbers: Figures, solver: FleetSolver, method: str, progress: Progress | None = None
+    numbers: Figures,
+    solver: FleetSolver,
+    method: str,
+    progress: Progress | None = None,
+    labels: Sequence[str] | None = None,
 ) -> tuple[Verdict, ShadowPrices | None]:
     """Solve the figures of a fleet with one formulation.
 
@@ -123,7 +128,7 @@ def decide(
     """
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
-        found = _milp(numbers, seconds, gap)
+        found = _milp(numbers, seconds, gap, labels)
         there = found.decisions is not None
         prices = deciding.shadow_prices(numbers, PRICING_SECONDS) if there else None
         return found, _hourly(numbers, prices)
@@ -139,7 +144,7 @@ def decide(
     )
     left = seconds - (time.perf_counter() - started)
     if twice and verdict.status in ("time_limit", "no_solution_in_time") and left > 1.0:
-        second = _milp(numbers, left, gap)
+        second = _milp(numbers, left, gap, labels)
         verdict = deciding.better(verdict, second, gap)
     return verdict, _hourly(numbers, shadow)
 
@@ -151,11 +156,11 @@ def _hourly(numbers: Figures, shadow: Shadow | None) -> ShadowPrices | None:
     return ShadowPrices(shadow.gpu / numbers.horizon.hours[None, :], shadow.dollar)
 
 
-def _milp(numbers: Figures, seconds: float, gap: float) -> Verdict:
+def _milp(numbers: Figures, seconds: float, gap: float, labels: Sequence[str] | None) -> Verdict:
     """Solve the plain formulation. It brings Pyomo, which takes its time to load."""
     from planner.formulations import fleet as milp
 
-    return milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap)
+    return milp.solve(numbers, time_limit_seconds=seconds, relative_gap=gap, labels=labels)
 
 
 def _shortage(fleet: Fleet, offers: Offers) -> Shortage:

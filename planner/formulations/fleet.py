@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ from planner.formulations.fleets.described import (
     serving,
     total,
 )
-from solvers import solve_in_turn
+from planner.formulations.fleets.ties import tie_breaks
+from solvers import Outcome, Status, solve_in_turn
+
+TIES_UP_TO = 150
+"""Choices x periods up to which the optimum is proved without a gap and ties are broken."""
 
 
 def build(figures: Figures, names: Names | None = None) -> pyo.ConcreteModel:
@@ -68,6 +73,7 @@ def solve(
     solver: str = "highs",
     time_limit_seconds: float = 300.0,
     relative_gap: float = 0.0,
+    labels: Sequence[str] | None = None,
 ) -> Verdict:
     """Find the cheapest plan of a fleet, with a proof.
 
@@ -81,6 +87,10 @@ def solve(
         `highs` or `scip`.
     time_limit_seconds, relative_gap : float
         When to stop: seconds, and (objective - bound) / objective.
+    labels : sequence of str, length C, optional
+        What the deployments of the choices are called: ties of a fleet up to `TIES_UP_TO` are
+        broken down to them (F13), so that every release of a solver finds the same plan. Left out:
+        ties stay open.
 
     Returns
     -------
@@ -88,21 +98,31 @@ def solve(
         With the decisions where there are any; dollars are recomputed from them.
     """
     m = build(figures, names)
+    of = Described(figures, names or numbered(figures))
+    small = len(of.pairs) <= TIES_UP_TO
+    ties = tie_breaks(m, of, labels) if labels is not None and small else []
     outcome = solve_in_turn(
         m,
-        [m.best],
+        [m.best, *ties],
         solver=solver,
         time_limit_seconds=time_limit_seconds,
-        relative_gap=relative_gap,
+        relative_gap=0.0 if ties else relative_gap,
         tolerance=sizing.TOLERANCE,
+        tie=sizing.TOLERANCE,
     )
-    status, seconds = str(outcome.status), outcome.seconds
+    status, seconds = _status(outcome, relative_gap), outcome.seconds
     if not outcome.has_solution:
         return Verdict(status, None, math.nan, math.nan, seconds, outcome.solver)
     decisions = deciding.decisions(figures, m)
     dollars = costing.objective(figures, decisions)
     bound = min(outcome.bound, dollars)
     return Verdict(status, decisions, dollars, bound, seconds, outcome.solver)
+
+
+def _status(outcome: Outcome, relative_gap: float) -> str:
+    """Whether the gap asked for is reached; a fleet solved without a gap may run out of time."""
+    near = outcome.status is Status.FEASIBLE and outcome.gap <= relative_gap
+    return str(Status.OPTIMAL if near else outcome.status)
 
 
 def _decisions(m: pyo.ConcreteModel, of: Described) -> None:

@@ -19,6 +19,7 @@ from planner.formulations.decomposition.patterns import Prices, best_patterns
 from planner.formulations.decomposition.periods import choose_by_period
 from planner.formulations.decomposition.starting import Starts, starts
 from planner.formulations.fleets.costing import objective
+from solvers.quiet_highspy import highs_version
 
 RELAXED = 0.2
 """Part of the gap to which the relaxation is solved."""
@@ -167,9 +168,7 @@ def _without(status: str, bound: float, started: float) -> Verdict:
 
 
 def _name() -> str:
-    import highspy
-
-    return f"highs {highspy.Highs().version()}"
+    return f"highs {highs_version()}"
 
 
 def shadow_prices(figures: Figures, seconds: float) -> Shadow | None:

@@ -11,6 +11,7 @@ from planner.fleets.figures import Floats, Ints
 from planner.formulations.decomposition.blocks import Blocks
 from planner.formulations.decomposition.market import Market
 from planner.formulations.decomposition.patterns import Patterns, Prices, Worth, joined, worth
+from solvers.quiet_highspy import load_highspy
 
 SETTINGS: tuple[tuple[str, Any], ...] = (
     ("output_flag", False),
@@ -151,9 +152,7 @@ def lagrangian(market: Market, duals: Duals, block_prices: float) -> float:
 
 
 def _highs() -> Any:
-    import highspy
-
-    highs = highspy.Highs()
+    highs = load_highspy().Highs()
     for name, value in SETTINGS:
         highs.setOptionValue(name, value)
     return highs
