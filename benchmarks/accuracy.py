@@ -22,12 +22,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from planner import catalogue
+from planner.candidates.evaluate import Degrees, Evaluator
 from planner.catalogue.profile import Profile
-from planner.evaluating import Degrees, Evaluator
-from planner.instance import Instance, Pool, Workload
-from planner.question import Question, ask
+from planner.problem.instance import Instance, Pool, Workload
+from planner.problem.resolve import ResolvedInstance, resolve
 from planner.terms.calibration import rates
-from planner.terms.passes import Precision
+from planner.terms.forward_pass import Precision
 
 GPUS = {"A100-80 SXM": "a100-80gb-sxm", "GH200 96GB": "gh200-96gb", "H100 NVL": "h100-nvl"}
 GPUS |= {f"{name} SXM": f"{name.lower()}-sxm" for name in ("H100", "H200", "B200")}
@@ -81,10 +81,10 @@ def load(data: Path) -> pd.DataFrame:
 
 
 @cache
-def _question(gpu: str, llm: str) -> Question:
+def _question(gpu: str, llm: str) -> ResolvedInstance:
     workload = Workload(transformer=llm, tokens_per_second_per_request=1.0)
     pool = Pool(accelerator=gpu, dollars_per_gpu_hour=1.0)
-    return ask(Instance(name="accuracy", workload=workload, pools=(pool,)))
+    return resolve(Instance(name="accuracy", workload=workload, pools=(pool,)))
 
 
 def predict(rows: pd.DataFrame, profile: Profile) -> npt.NDArray[np.float64]:
@@ -92,17 +92,17 @@ def predict(rows: pd.DataFrame, profile: Profile) -> npt.NDArray[np.float64]:
     seconds = np.zeros(len(rows))
     keys = ["gpu", "transformer", "weights", "cache", "tp", "input_tokens", "output_tokens"]
     for (gpu, llm, weights, kv, tp, isl, osl), where in rows.groupby(keys).indices.items():
-        question = _question(gpu, llm)
+        resolved = _question(gpu, llm)
         # Set here, not asked: dummy weights were run beyond the context ask() accepts.
         lengths = {"input_tokens": int(isl), "output_tokens": int(osl)}
-        workload = question.instance.workload.model_copy(update=lengths)
-        instance = question.instance.model_copy(update={"workload": workload})
-        supply = question.pools[0]
+        workload = resolved.instance.workload.model_copy(update=lengths)
+        instance = resolved.instance.model_copy(update={"workload": workload})
+        supply = resolved.pools[0]
         supply = replace(supply, rates=rates(supply.accelerator, profile))
         batch = rows.batch.to_numpy(float)[where]
         one = np.asarray(1.0)
         degrees = Degrees(np.asarray(float(tp)), one, batch, one, one)
-        asked = replace(question, instance=instance)
+        asked = replace(resolved, instance=instance)
         timing = Evaluator(asked, supply, degrees)(Precision(weights, kv))
         served = rows.source.to_numpy()[where] == "samples"
         seconds[where] = timing.step + np.where(served, timing.stall, 0.0)

@@ -127,8 +127,8 @@ def _pools(case: Case, pools: Any) -> Any:
 
 def plan(folder: Path) -> dict[str, Any]:
     """Plan a stored fleet; return what came out and the seconds of each stage."""
-    from planner.fleets import solving
-    from planner.fleets.reading import read_fleet
+    from planner import api
+    from planner.io.fleet.fleet_file import read_fleet
 
     spent: dict[str, float] = {}
 
@@ -144,10 +144,10 @@ def plan(folder: Path) -> dict[str, Any]:
 
     for names in STAGES.values():
         for name in names:
-            if hasattr(solving, name):
-                setattr(solving, name, timed(name, getattr(solving, name)))
+            if hasattr(api, name):
+                setattr(api, name, timed(name, getattr(api, name)))
     fleet = timed("read_fleet", read_fleet)(folder)
-    found = solving.solve_fleet(fleet)
+    found = api.solve_fleet(fleet)
     target = folder / "plan"
     target.mkdir(exist_ok=True)
     timed("write", found.write)(target)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from planner.evaluating import Degrees, Evaluator
-from planner.instance import Instance
-from planner.question import ask
-from planner.terms.passes import Precision
+from planner.candidates.evaluate import Degrees, Evaluator
+from planner.problem.instance import Instance
+from planner.problem.resolve import resolve
+from planner.terms.forward_pass import Precision
 
 MODELS = ("DeepSeek-R1", "DeepSeek-R1-0528", "DeepSeek-V3")
 GPUS = {"H200 SXM": "h200-sxm", "B200 SXM": "b200-sxm", "MI300X": "mi300x"}
@@ -53,10 +53,10 @@ def predict(row: pd.Series) -> float:
         },
         "pools": [{"accelerator": GPUS[row.gpu]}],
     }
-    question = ask(Instance.model_validate(content))
+    resolved = resolve(Instance.model_validate(content))
     one = np.asarray(1.0)
     degrees = Degrees(np.asarray(row.tp), one, np.asarray(row.batch), one, np.asarray(row.ep))
-    timing = Evaluator(question, question.pools[0], degrees)(Precision(row.weights))
+    timing = Evaluator(resolved, resolved.pools[0], degrees)(Precision(row.weights))
     return float(timing.step + timing.stall)
 
 

@@ -55,7 +55,7 @@ DEGREES |= {"expert_parallel": "moe_ep", "batch": "concurrency"}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ResolvedInstance:
     """A transformer on eight GPUs of one kind, by the names both tools know."""
 
     transformer: str
@@ -96,10 +96,10 @@ class Question:
 
 LLAMA = ("llama-3.1-70b", "nvidia/Llama-3.1-70B-Instruct-FP8")
 QUESTIONS = (
-    Question(*LLAMA, "h100-sxm"),
-    Question(*LLAMA, "h200-sxm"),
-    Question("qwen3-32b", "Qwen/Qwen3-32B-FP8", "h200-sxm"),
-    Question("deepseek-v3", "deepseek-ai/DeepSeek-V3", "h200-sxm"),
+    ResolvedInstance(*LLAMA, "h100-sxm"),
+    ResolvedInstance(*LLAMA, "h200-sxm"),
+    ResolvedInstance("qwen3-32b", "Qwen/Qwen3-32B-FP8", "h200-sxm"),
+    ResolvedInstance("deepseek-v3", "deepseek-ai/DeepSeek-V3", "h200-sxm"),
 )
 STATED = (
     f"Each question: which deployment on {GPUS} GPUs of one kind gives the most tokens per second "
@@ -168,28 +168,30 @@ def first_row(path: Path) -> dict[str, str]:
         return next(csv.DictReader(file))
 
 
-def ours(question: Question, folder: Path) -> list[str]:
+def ours(resolved: ResolvedInstance, folder: Path) -> list[str]:
     """Return the command that answers the question with this planner."""
-    file = folder / f"{question.transformer}-{question.accelerator}.json"
-    file.write_text(json.dumps(question.instance()), encoding="utf-8")
+    file = folder / f"{resolved.transformer}-{resolved.accelerator}.json"
+    file.write_text(json.dumps(resolved.instance()), encoding="utf-8")
     csv_file = str(file.with_suffix(".csv"))
     return [sys.executable, "-m", "planner.cli", "solve", str(file), "--csv", csv_file]
 
 
-def commands_for(question: Question, peer: str | None, folder: Path) -> dict[str, list[str]]:
+def commands_for(
+    resolved: ResolvedInstance, peer: str | None, folder: Path
+) -> dict[str, list[str]]:
     """Return every process to time for a question."""
-    commands = {"planner": ours(question, folder)}
+    commands = {"planner": ours(resolved, folder)}
     if peer:
-        alone = question.arguments("--serving-mode", "agg")
+        alone = resolved.arguments("--serving-mode", "agg")
         commands["AIConfigurator, co-located alone"] = [peer, *alone]
-        commands["AIConfigurator, as it comes"] = [peer, *question.arguments()]
+        commands["AIConfigurator, as it comes"] = [peer, *resolved.arguments()]
     return commands
 
 
-def time_row(question: Question, name: str, runs: list[Run]) -> list[str]:
+def time_row(resolved: ResolvedInstance, name: str, runs: list[Run]) -> list[str]:
     """Return a row of the table of times."""
     wall, cpu, peak = (median(runs, field) for field in ("wall", "cpu", "mebibytes"))
-    return [str(question), name, f"{wall:.2f}", f"{cpu:.2f}", searching(runs), f"{peak:.0f}"]
+    return [str(resolved), name, f"{wall:.2f}", f"{cpu:.2f}", searching(runs), f"{peak:.0f}"]
 
 
 def our_answer(row: Mapping[str, str]) -> list[str]:
@@ -208,21 +210,21 @@ def peer_answer(row: Mapping[str, str]) -> list[str]:
     return [*(row[key] for key in DEGREES.values()), f"{per_gpu:.0f}", *rounded]
 
 
-def peer_choice(question: Question, peer: str, folder: Path) -> dict[str, str]:
+def peer_choice(resolved: ResolvedInstance, peer: str, folder: Path) -> dict[str, str]:
     """Ask AIConfigurator once more, uncounted, and read its first co-located choice."""
-    saved = folder / "saved" / f"{question.transformer}-{question.accelerator}"
+    saved = folder / "saved" / f"{resolved.transformer}-{resolved.accelerator}"
     extra = ("--serving-mode", "agg", "--save-dir", str(saved))
-    run([peer, *question.arguments(*extra)])
+    run([peer, *resolved.arguments(*extra)])
     files = sorted(saved.rglob("best_config_topn.csv"))
     if not files:
-        sys.exit(f"AIConfigurator wrote no best_config_topn.csv for {question}: another version?")
+        sys.exit(f"AIConfigurator wrote no best_config_topn.csv for {resolved}: another version?")
     return first_row(files[0])
 
 
-def estimate(question: Question, choice: Mapping[str, str], folder: Path) -> dict[str, str]:
+def estimate(resolved: ResolvedInstance, choice: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Time the peer's choice with our terms."""
     asked, found = folder / "deployment.csv", folder / "estimate.csv"
-    row = {"transformer": question.transformer, "accelerator": question.accelerator}
+    row = {"transformer": resolved.transformer, "accelerator": resolved.accelerator}
     row |= {ours: choice[theirs] for ours, theirs in DEGREES.items()}
     row |= {"weight_precision": "fp8", "kv_precision": "fp8"}
     row |= {"input_tokens": str(INPUT), "output_tokens": str(OUTPUT)}
@@ -231,15 +233,15 @@ def estimate(question: Question, choice: Mapping[str, str], folder: Path) -> dic
     return {**first_row(asked), **first_row(found)}
 
 
-def answers(question: Question, peer: str | None, folder: Path) -> Iterator[list[str]]:
+def answers(resolved: ResolvedInstance, peer: str | None, folder: Path) -> Iterator[list[str]]:
     """Yield who recommends what, in whose numbers."""
-    plan = first_row(folder / f"{question.transformer}-{question.accelerator}.csv")
-    yield [str(question), "planner", *our_answer(plan)]
+    plan = first_row(folder / f"{resolved.transformer}-{resolved.accelerator}.csv")
+    yield [str(resolved), "planner", *our_answer(plan)]
     if peer:
-        choice = peer_choice(question, peer, folder)
-        yield [str(question), "AIConfigurator", *peer_answer(choice)]
-        again = estimate(question, choice, folder)
-        yield [str(question), "AIConfigurator's choice in our times", *our_answer(again)]
+        choice = peer_choice(resolved, peer, folder)
+        yield [str(resolved), "AIConfigurator", *peer_answer(choice)]
+        again = estimate(resolved, choice, folder)
+        yield [str(resolved), "AIConfigurator's choice in our times", *our_answer(again)]
 
 
 def ask_all(peer: str | None, runs: int) -> None:
@@ -247,11 +249,11 @@ def ask_all(peer: str | None, runs: int) -> None:
     times, found = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for question in QUESTIONS:
-            print(f"asking: {question}", file=sys.stderr)
-            timed = timed_in_turn(commands_for(question, peer, folder), runs)
-            times += [time_row(question, who, many) for who, many in timed.items()]
-            found += answers(question, peer, folder)
+        for resolved in QUESTIONS:
+            print(f"asking: {resolved}", file=sys.stderr)
+            timed = timed_in_turn(commands_for(resolved, peer, folder), runs)
+            times += [time_row(resolved, who, many) for who, many in timed.items()]
+            found += answers(resolved, peer, folder)
     head = ["question", "who", "wall s", "CPU s", "of it search s, as it says", "peak MiB"]
     print(f"\n### Whole processes, median of {runs}\n\n{STATED}\n")
     print(table(head, times))
@@ -311,7 +313,7 @@ def our_grids() -> tuple[Callable[[], Any], Callable[[], Any], tuple[Any, Any]]:
     from planner import catalogue
     from planner.terms import paper
     from planner.terms.calibration import rates
-    from planner.terms.passes import Precision
+    from planner.terms.forward_pass import Precision
 
     profile = catalogue.profile("paper")
     gpu = rates(catalogue.accelerator("h100-sxm"), profile)

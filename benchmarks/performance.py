@@ -21,13 +21,13 @@ import many
 
 import planner
 from planner.api import solve
-from planner.candidates import count
-from planner.check import check_plan
+from planner.candidates.screening import screen
+from planner.candidates.shortlist_cache import ShortlistCache
+from planner.candidates.table import count
 from planner.formulations import deployment
-from planner.plan import write_csv
-from planner.question import ask
-from planner.survey import survey
-from planner.tables import Tables
+from planner.plans.plan import write_csv
+from planner.problem.resolve import resolve
+from planner.verification.check_plan import check_plan
 from solvers import solve_in_turn
 
 ROOT = Path(__file__).parent.parent
@@ -78,27 +78,27 @@ def files(folder: Path) -> dict[str, Path]:
 def stages(path: Path) -> Iterator[tuple[str, float]]:
     """Yield the milliseconds of each stage of one solve, and of a solve that evaluated before."""
     instance = planner.read_instance(path)
-    question, tables = ask(instance), Tables()
-    found = survey(question, tables=tables)
+    resolved, shortlists = resolve(instance), ShortlistCache()
+    found = screen(resolved, shortlists=shortlists)
     assert found.choices is not None
     choices = found.choices
-    runs = 3 if count(question) > 2_000_000 else RUNS
-    plan = solve(instance, tables=tables)
+    runs = 3 if count(resolved) > 2_000_000 else RUNS
+    plan = solve(instance, shortlists=shortlists)
 
     def proved() -> None:
-        model = deployment.build(question, choices)
+        model = deployment.build(resolved, choices)
         solve_in_turn(model, deployment.objectives(model)[:2])
 
-    yield "deployments", count(question)
+    yield "deployments", count(resolved)
     yield "read", median(lambda: planner.read_instance(path))
-    yield "evaluate and shortlist", median(lambda: survey(question), runs)
-    yield "screen a shortlist", median(lambda: survey(question, tables=tables))
-    yield "build", median(lambda: deployment.build(question, choices))
+    yield "evaluate and shortlist", median(lambda: screen(resolved), runs)
+    yield "screen a shortlist", median(lambda: screen(resolved, shortlists=shortlists))
+    yield "build", median(lambda: deployment.build(resolved, choices))
     yield "build and solve", median(proved)
     yield "check", median(lambda: check_plan(plan.to_row(), instance))
     yield "write", median(lambda: write_csv([plan]))
     yield "whole solve", median(lambda: solve(instance), runs)
-    yield "solve again", median(lambda: solve(instance, tables=tables))
+    yield "solve again", median(lambda: solve(instance, shortlists=shortlists))
 
 
 def process(arguments: list[str], runs: int) -> tuple[float, float]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import planner
-from planner.candidates import count
-from planner.frontiers import frontier
-from planner.question import ask
+from planner.analysis.frontier import frontier
+from planner.candidates.table import count
+from planner.problem.resolve import resolve
 
 ROOT = Path(__file__).parent.parent
 DEEPSEEK = ROOT / "instances" / "deepseek-v3-speculative" / "instance.yaml"
@@ -40,7 +40,7 @@ def narrowed(drafted: bool):
 @pytest.mark.parametrize("drafted", [True, False], ids=["own draft", "no draft"])
 def test_frontier_of_a_million_deployments(benchmark, drafted) -> None:
     instance = narrowed(drafted)
-    assert count(ask(instance)) >= MILLION
+    assert count(resolve(instance)) >= MILLION
     found = benchmark(frontier, instance)
     before = time.process_time()
     frontier(instance)

@@ -12,14 +12,14 @@ import pytest
 
 import planner
 from planner import catalogue
-from planner.candidates import tabulate
-from planner.dominance import undominated
+from planner.candidates.dominance import undominated
+from planner.candidates.requirements import all_met, requirements
+from planner.candidates.table import tabulate
 from planner.formulations import deployment
-from planner.question import ask
-from planner.requirements import all_met, requirements
+from planner.problem.resolve import resolve
 from planner.terms.calibration import rates
 from planner.terms.forward import forward
-from planner.terms.passes import Pass, Precision
+from planner.terms.forward_pass import ForwardPass, Precision
 from solvers import solve_in_turn
 
 ROOT = Path(__file__).parent.parent
@@ -39,30 +39,30 @@ def test_read_an_instance(benchmark) -> None:
 
 
 def test_tabulate_a_million_deployments(benchmark, every) -> None:
-    table = benchmark(tabulate, ask(every))
+    table = benchmark(tabulate, resolve(every))
     benchmark.extra_info["deployments"] = len(table)
     assert len(table) > 1_000_000
 
 
 def test_screen_a_million_deployments(benchmark, every) -> None:
-    question = ask(every)
-    table = tabulate(question)
+    resolved = resolve(every)
+    table = tabulate(resolved)
 
     def screen():
-        possible = table.take(all_met(requirements(question, table)))
-        return possible.take(undominated(question, possible))
+        possible = table.take(all_met(requirements(resolved, table)))
+        return possible.take(undominated(resolved, possible))
 
     benchmark.extra_info["kept"] = len(benchmark(screen))
 
 
 def test_formulate_and_solve(benchmark, every) -> None:
-    question = ask(every)
-    table = tabulate(question)
-    possible = table.take(all_met(requirements(question, table)))
-    choices = possible.take(undominated(question, possible))
+    resolved = resolve(every)
+    table = tabulate(resolved)
+    possible = table.take(all_met(requirements(resolved, table)))
+    choices = possible.take(undominated(resolved, possible))
 
     def formulate_and_solve():
-        model = deployment.build(question, choices)
+        model = deployment.build(resolved, choices)
         return solve_in_turn(model, deployment.objectives(model))
 
     assert benchmark(formulate_and_solve).has_solution
@@ -85,7 +85,11 @@ def test_the_papers_grid_of_160000_points(benchmark) -> None:
     def grid():
         steps = [
             forward(
-                llm, Precision(), found, profile.switches, Pass(gpus, one, batch, one, none, layout)
+                llm,
+                Precision(),
+                found,
+                profile.switches,
+                ForwardPass(gpus, one, batch, one, none, layout),
             ).step
             for layout in ("1d", "2d")
         ]

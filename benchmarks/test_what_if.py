@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import planner
-from planner.changing import changed
-from planner.plan import write_text
+from planner.io.output import write_text
+from planner.io.overrides import changed
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("llama-70b-chat", "qwen3-235b-vllm", "deepseek-v3")

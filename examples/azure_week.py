@@ -17,8 +17,8 @@ import pandas as pd
 from rich.console import Console
 
 import planner
-from planner.fleets.telling.pictures import plot_use, plot_workloads
-from planner.fleets.telling.screen import show_fleet_plan
+from planner.reporting.plots.fleet_plan import plot_use, plot_workloads
+from planner.reporting.terminal.fleet_plan import show_fleet_plan
 
 DEMAND = "demand/azure2024_week_hourly_requests_digitised.csv"
 SEARCH = {"pipeline_parallel": 1, "weights": "fp8"}

@@ -17,10 +17,10 @@ from dataclasses import fields, replace
 import numpy as np
 
 from planner import Instance, catalogue
-from planner.candidates import tabulate
+from planner.candidates.requirements import all_met, requirements
+from planner.candidates.table import tabulate
 from planner.catalogue.profile import NcclTree, Switches
-from planner.question import Question, ask, experts
-from planner.requirements import all_met, requirements
+from planner.problem.resolve import ResolvedInstance, experts, resolve
 from planner.terms.calibration import rates
 
 CASES = (
@@ -43,7 +43,7 @@ CALIBRATED_RATES = {
 
 def asked(
     llm: str, weights: str, speed: float, stages: tuple[int, ...], acceptance: float | None
-) -> Question:
+) -> ResolvedInstance:
     """Return the question of one case, under the `paper` profile."""
     drafts = [] if acceptance is None else [{"transformer": "mtp", "acceptance": acceptance}]
     dense = not experts(catalogue.transformer(llm))
@@ -67,24 +67,24 @@ def asked(
         },
         "profile": "paper",
     }
-    return ask(Instance.model_validate(content))
+    return resolve(Instance.model_validate(content))
 
 
-def cheapest(question: Question) -> tuple[float, str]:
+def cheapest(resolved: ResolvedInstance) -> tuple[float, str]:
     """Return the least dollars per million tokens and the deployment that costs them."""
-    table = tabulate(question)
-    table = table.take(all_met(requirements(question, table)))
+    table = tabulate(resolved)
+    table = table.take(all_met(requirements(resolved, table)))
     row = int(np.argmin(table.dollars_per_million_tokens))
     degrees = f"tp {table.tensor_parallel[row]}, pp {table.pipeline_parallel[row]}"
-    if experts(question.llm):
+    if experts(resolved.llm):
         degrees += f", dp {table.data_parallel[row]}, ep {table.expert_parallel[row]}"
-    if question.drafts:
+    if resolved.drafts:
         degrees += f", gamma {table.gamma[row]}"
     cost = float(table.dollars_per_million_tokens[row])
     return cost, f"{degrees}, batch {table.batch[row]}"
 
 
-def variants(paper: Question) -> Iterator[tuple[str, str, str, Question]]:
+def variants(paper: ResolvedInstance) -> Iterator[tuple[str, str, str, ResolvedInstance]]:
     """Yield what changes, from what, to what, and the question that results."""
     supply, ours = paper.pools[0], catalogue.profile("calibrated")
     fitted = rates(supply.accelerator, ours)
@@ -108,7 +108,7 @@ def variants(paper: Question) -> Iterator[tuple[str, str, str, Question]]:
     yield "everything", "paper", "calibrated", everything
 
 
-def show(paper: Question) -> None:
+def show(paper: ResolvedInstance) -> None:
     """Print the table of one case, the `paper` profile first."""
     workload = paper.instance.workload
     print(f"{workload.transformer}, weights {paper.instance.search.weights[0]}, ", end="")
@@ -121,8 +121,8 @@ def show(paper: Question) -> None:
     print("|---|---|---|---|---|---|")
     base, deployment = cheapest(paper)
     print(f"| nothing | | | {base:.4f} | | {deployment} |")
-    for name, old, new, question in variants(paper):
-        cost, deployment = cheapest(question)
+    for name, old, new, resolved in variants(paper):
+        cost, deployment = cheapest(resolved)
         change = cost / base - 1.0
         print(f"| {name} | {old} | {new} | {cost:.4f} | {change:+.2%} | {deployment} |")
 

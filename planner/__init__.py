@@ -11,54 +11,53 @@ from typing import TYPE_CHECKING, Any
 from planner.version import __version__
 
 if TYPE_CHECKING:
-    from planner.api import solve
-    from planner.batches.batch import solve_many
-    from planner.check import check_plan
+    from planner.analysis.estimate import estimate
+    from planner.analysis.explanation.explain import Explanation, explain
+    from planner.analysis.frontier import Frontier, frontier
+    from planner.analysis.session import Session, session
+    from planner.api import solve, solve_fleet
+    from planner.batch.run import solve_many
     from planner.errors import PlannerError
-    from planner.estimating import estimate
-    from planner.explanation.explaining import Explanation, explain
-    from planner.fleets.checking.findings import check_fleet_plan
-    from planner.fleets.fleet import Fleet
-    from planner.fleets.reading import read_fleet
-    from planner.fleets.solving import solve_fleet
-    from planner.fleets.telling.plan import FleetPlan
-    from planner.fleets.telling.stored import read_fleet_plan
-    from planner.frontiers import Frontier, frontier
     from planner.infeasibility.diagnosis import Diagnosis, diagnose
-    from planner.instance import Instance
-    from planner.plan import Plan
-    from planner.reading import read_instance, read_instances
+    from planner.io.fleet.fleet_file import read_fleet
+    from planner.io.instance_file import read_instance, read_instances
+    from planner.plans.fleet_plan import FleetPlan
+    from planner.plans.plan import Plan
+    from planner.plans.read_csv import read_plans
+    from planner.plans.read_fleet import read_fleet_plan
+    from planner.problem.fleet import Fleet
+    from planner.problem.instance import Instance
     from planner.reporting import report, report_of_plans
-    from planner.results import read_plans
-    from planner.sessions import Session, session
+    from planner.verification.check_plan import check_plan
+    from planner.verification.fleet.check_fleet_plan import check_fleet_plan
 
 _HOMES = {
     "Diagnosis": "planner.infeasibility.diagnosis",
-    "Explanation": "planner.explanation.explaining",
-    "Fleet": "planner.fleets.fleet",
-    "FleetPlan": "planner.fleets.telling.plan",
-    "Frontier": "planner.frontiers",
-    "Instance": "planner.instance",
-    "Plan": "planner.plan",
+    "Explanation": "planner.analysis.explanation.explain",
+    "Fleet": "planner.problem.fleet",
+    "FleetPlan": "planner.plans.fleet_plan",
+    "Frontier": "planner.analysis.frontier",
+    "Instance": "planner.problem.instance",
+    "Plan": "planner.plans.plan",
     "PlannerError": "planner.errors",
-    "Session": "planner.sessions",
-    "check_fleet_plan": "planner.fleets.checking.findings",
-    "check_plan": "planner.check",
+    "Session": "planner.analysis.session",
+    "check_fleet_plan": "planner.verification.fleet.check_fleet_plan",
+    "check_plan": "planner.verification.check_plan",
     "diagnose": "planner.infeasibility.diagnosis",
-    "estimate": "planner.estimating",
-    "explain": "planner.explanation.explaining",
-    "frontier": "planner.frontiers",
-    "read_fleet": "planner.fleets.reading",
-    "read_fleet_plan": "planner.fleets.telling.stored",
-    "read_instance": "planner.reading",
-    "read_instances": "planner.reading",
-    "read_plans": "planner.results",
+    "estimate": "planner.analysis.estimate",
+    "explain": "planner.analysis.explanation.explain",
+    "frontier": "planner.analysis.frontier",
+    "read_fleet": "planner.io.fleet.fleet_file",
+    "read_fleet_plan": "planner.plans.read_fleet",
+    "read_instance": "planner.io.instance_file",
+    "read_instances": "planner.io.instance_file",
+    "read_plans": "planner.plans.read_csv",
     "report": "planner.reporting",
     "report_of_plans": "planner.reporting",
-    "session": "planner.sessions",
+    "session": "planner.analysis.session",
     "solve": "planner.api",
-    "solve_fleet": "planner.fleets.solving",
-    "solve_many": "planner.batches.batch",
+    "solve_fleet": "planner.api",
+    "solve_many": "planner.batch.run",
 }
 
 __all__ = [

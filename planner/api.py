@@ -1,4 +1,7 @@
-"""The whole planner on one page: read, tabulate, formulate, solve, check, tell."""
+"""The whole planner on one page: one deployment, or a fleet; tabulate, formulate, solve, check.
+
+What brings Pyomo, which takes its time to load, is imported where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,38 @@ from typing import Any
 
 import numpy as np
 
-from planner import answer
-from planner.candidates import Candidates
-from planner.check import check_plan
-from planner.dominance import has_ties
-from planner.errors import CheckError, MissingExtraError, SolverError
-from planner.formulations import deployment
-from planner.instance import Instance, Solver
-from planner.plan import Plan
-from planner.question import Question, ask
-from planner.survey import Survey, survey
-from planner.tables import Tables
-from solvers import Outcome, Status, enumerate_all, solve_in_turn
-from solvers.exhaustive import TooLargeError
-from solvers.outcome import SolverFailedError, SolverMissingError
+from planner.candidates.dominance import has_ties
+from planner.candidates.fleet.build_model_data import build_model_data, feasible_offers
+from planner.candidates.fleet.gather import offers as offers_of
+from planner.candidates.fleet.model_data import ModelData, SolveResult
+from planner.candidates.screening import Screening, screen
+from planner.candidates.shortlist_cache import ShortlistCache
+from planner.candidates.table import Candidates
+from planner.errors import CheckError, InputError, MissingExtraError, SolverError
+from planner.formulations import fleet_method
+from planner.formulations.column_generation.algorithm import DualPrices
+from planner.formulations.column_generation.pricing_loop import Progress
+from planner.infeasibility.diagnosis import diagnosed
+from planner.infeasibility.fleet_deficits import Shortage
+from planner.infeasibility.fleet_unservable import unservable
+from planner.plans import build
+from planner.plans.build_fleet import build_fleet_plan
+from planner.plans.fleet_plan import FleetPlan, ShadowPrices
+from planner.plans.plan import Plan
+from planner.problem.fleet import Fleet
+from planner.problem.instance import Instance, Solver
+from planner.problem.offers import Offers
+from planner.problem.resolve import ResolvedInstance, resolve
+from planner.problem.validate_fleet import validate_fleet
+from planner.verification.check_plan import check_plan
+from planner.verification.fleet.check_fleet_plan import check_fleet_plan
+from solvers.outcome import Outcome, SolverFailedError, SolverMissingError, Status
 
 
 def solve(
     instance: Instance,
     progress: Callable[[int], None] | None = None,
-    tables: Tables | None = None,
+    shortlists: ShortlistCache | None = None,
 ) -> Plan:
     """Find the best deployment of an instance and prove it.
 
@@ -36,7 +51,7 @@ def solve(
         From `planner.read_instance`, or built in code.
     progress : callable, optional
         Told how many deployments were evaluated so far.
-    tables : Tables, optional
+    shortlists : ShortlistCache, optional
         Shortlists of earlier instances, from which this one is answered where it can be.
 
     Returns
@@ -54,17 +69,21 @@ def solve(
     CheckError
         Where the checker disagrees with the plan.
     """
-    question = ask(instance)
-    found = survey(question, progress, tables)
+    resolved = resolve(instance)
+    found = screen(resolved, progress, shortlists)
     if found.choices is None:
-        return answer.infeasible(question, found, tables)
-    plan = _plan(question, found, found.choices)
+        assert found.missing is not None
+        reasons = diagnosed(resolved, found.missing, shortlists).message()
+        return build.infeasible(resolved, found, reasons)
+    plan = _plan(resolved, found, found.choices)
     if plan.found and (findings := check_plan(plan.to_row(), instance)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
     return plan
 
 
-def answer_question(question: Question, tables: Tables | None = None) -> Plan | None:
+def solve_resolved(
+    resolved: ResolvedInstance, shortlists: ShortlistCache | None = None
+) -> Plan | None:
     """Find the best deployment of a question whose records may differ from the catalogue's.
 
     The same way as `solve`, but for its ends: the checker, which looks every record up in the
@@ -72,9 +91,9 @@ def answer_question(question: Question, tables: Tables | None = None) -> Plan | 
 
     Parameters
     ----------
-    question : Question
-        From `planner.question.ask`, with other rates, say.
-    tables : Tables, optional
+    resolved : ResolvedInstance
+        From `planner.problem.resolve.resolve`, with other rates, say.
+    shortlists : ShortlistCache, optional
         As for `solve`.
 
     Returns
@@ -87,27 +106,32 @@ def answer_question(question: Question, tables: Tables | None = None) -> Plan | 
     SolverError
         As `solve` does.
     """
-    found = survey(question, tables=tables)
-    return None if found.choices is None else _plan(question, found, found.choices)
+    found = screen(resolved, shortlists=shortlists)
+    return None if found.choices is None else _plan(resolved, found, found.choices)
 
 
-def _plan(question: Question, found: Survey, choices: Candidates) -> Plan:
-    """Let the solver choose among what a survey left."""
-    model = deployment.build(question, choices)
+def _plan(resolved: ResolvedInstance, found: Screening, choices: Candidates) -> Plan:
+    """Let the solver choose among what the screening left."""
+    from planner.formulations import deployment
+
+    model = deployment.build(resolved, choices)
     objectives = deployment.objectives(model)
-    if not has_ties(question, choices):  # What comes after the number of accelerators is settled.
+    if not has_ties(resolved, choices):  # What comes after the number of accelerators is settled.
         objectives = objectives[:2]
-    outcome = _run(question.instance.solver, model, objectives)
+    outcome = _run(resolved.instance.solver, model, objectives)
     if outcome.status is Status.INFEASIBLE:
         raise SolverError(f"{outcome.solver} finds no solution among deployments that all qualify.")
     if not outcome.has_solution:
-        return answer.out_of_time(question, found, outcome)
+        return build.out_of_time(resolved, found, outcome)
     row, replicas = deployment.chosen_row(model)
     chosen = choices.take(np.asarray([row]))
-    return answer.plan(question, found, chosen=chosen, replicas=replicas, outcome=outcome)
+    return build.plan(resolved, found, chosen=chosen, replicas=replicas, outcome=outcome)
 
 
 def _run(solver: Solver, model: Any, objectives: list[Any]) -> Outcome:
+    from solvers import enumerate_all, solve_in_turn
+    from solvers.exhaustive import TooLargeError
+
     try:
         if solver.name == "exhaustive":
             return enumerate_all(model, objectives)
@@ -122,3 +146,72 @@ def _run(solver: Solver, model: Any, objectives: list[Any]) -> Outcome:
         raise MissingExtraError("pyscipopt", "scip") from None
     except (SolverFailedError, TooLargeError) as error:
         raise SolverError(f"{solver.name} stopped without an answer: {error}.") from error
+
+
+def solve_fleet(
+    fleet: Fleet, offers: Offers | None = None, progress: Progress | None = None
+) -> FleetPlan:
+    """Find the cheapest replicas and purchases for a fleet and prove it.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        From `planner.read_fleet`, or built in code.
+    offers : Offers, optional
+        Deployments on offer. Left out: from the fleet's candidate files, or tabulated.
+    progress : callable, optional
+        Told how far the decomposition is.
+
+    Returns
+    -------
+    FleetPlan
+        `optimal` within the gap asked for, `time_limit` with a bound, `infeasible`, or
+        `no_solution_in_time`. Every plan has passed the independent checker.
+
+    Raises
+    ------
+    InputError
+        Where the fleet names what does not exist or contradicts itself.
+    SolverError
+        Where the solver stopped without an answer that can be trusted.
+    CheckError
+        Where the checker disagrees with the plan.
+    """
+    if problems := validate_fleet(fleet, has_offers=offers is not None):
+        raise InputError(problems)
+    offers = offers_of(fleet) if offers is None else offers
+    known = feasible_offers(fleet, offers)
+    data = build_model_data(fleet, offers, known)
+    if refused := unservable(fleet, offers, known):
+        result = SolveResult("infeasible", None, float("nan"), float("nan"), 0.0, "")
+        reasons = "; ".join(f"{refusal.workload}: {refusal.reason}" for refusal in refused)
+        # Where there is too little room for a replica, more accelerators help.
+        if not (found := _shortage(fleet, offers)).reasons:
+            reasons = f"{reasons} {found.text}"
+        return build_fleet_plan(fleet, offers, data, result, method="", message=reasons)
+    method = fleet_method.chosen_method(fleet.solver, data)
+    try:
+        labels = [offers.label[row] for row in data.choices.offer]
+        result, duals = fleet_method.decide(data, fleet.solver, method, progress, labels)
+    except SolverFailedError as error:
+        raise SolverError(f"the solver stopped without an answer: {error}.") from error
+    message = _shortage(fleet, offers).text if result.status == "infeasible" else ""
+    prices = _hourly(data, duals)
+    plan = build_fleet_plan(fleet, offers, data, result, prices, method=method, message=message)
+    if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
+        raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
+    return plan
+
+
+def _hourly(data: ModelData, duals: DualPrices | None) -> ShadowPrices | None:
+    """Return shadow prices by the hour."""
+    if duals is None:
+        return None
+    return ShadowPrices(duals.gpu / data.horizon.hours[None, :], duals.dollar)
+
+
+def _shortage(fleet: Fleet, offers: Offers) -> Shortage:
+    """Say what is short. That needs Pyomo, too."""
+    from planner.infeasibility.fleet_shortage import shortage
+
+    return shortage(fleet, offers)

@@ -14,6 +14,8 @@ An infeasible instance is no error: it is a `Plan` whose status says so (exit co
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -115,3 +117,38 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     if close:
         return f"Did you mean {', '.join(lower[entry] for entry in close)}?"
     return f"There are {', '.join(known)}." if len(known) <= 8 else ""
+
+
+SOME, MANY = 8, 1000
+"""Names that are few enough to list, and too many to look for the nearest."""
+
+
+def few(problems: Iterable[Problem], most: int = 5) -> list[Problem]:
+    """Return the first problems of each kind, and for each kind that there are more.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        In order.
+    most : int
+        How many of one kind, alike in file, field and expectation, are told one by one.
+    """
+    told: list[Problem] = []
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for problem in problems:
+        field = re.sub(r"\[\d+\]", "[]", problem.field)
+        kind = (problem.file, field, problem.expected)
+        counts[kind] += 1
+        if counts[kind] <= most:
+            told.append(problem)
+        elif counts[kind] == most + 1:
+            told.append(replace(problem, found="others like it from here on"))
+    return told
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """Return which of the known names may be meant, or all of them where they are few."""
+    if len(known) > MANY:
+        return "Check the name."
+    listed = f"There are {', '.join(known)}." if 0 < len(known) <= SOME else "Check the name."
+    return near_misses(name, known) or listed

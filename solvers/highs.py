@@ -19,7 +19,7 @@ OPTIONS: dict[str, Any] = {
     "random_seed": 0,
     "mip_abs_gap": 0.0,
     # HiGHS 1.15.1 calls some feasible models of a hundred columns infeasible when it presolves
-    # (tests/test_solvers.py); without presolve it does not.
+    # (tests/solvers/test_solvers.py); without presolve it does not.
     "presolve": "off",
     # Small models take 1 ms without this heuristic and 6 ms with it.
     "mip_heuristic_run_feasibility_jump": False,

@@ -1,4 +1,4 @@
-"""What tests share: modules of `examples/` can be imported, and `run` runs the command line."""
+"""What tests share: modules of `support/` and `examples/`; `run` runs the command line."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent / "examples")]
 
 
 class Ran(NamedTuple):

@@ -12,7 +12,7 @@ from paper.lab import Case, Lab, link, paper_model, price, timed, without_base_l
 from planner.catalogue.transformer import Dense, GroupedQuery, LayerGroup, Transformer
 from planner.terms import paper, toy
 from planner.terms.collectives import PROTOCOLS
-from planner.terms.passes import ONE, Floats, Pass
+from planner.terms.forward_pass import ONE, Floats, ForwardPass
 
 DENSE = (
     "Llama_3_8B",
@@ -215,7 +215,7 @@ def utilisation(lab: Lab) -> float:
     """Return the arithmetic's part of the time at the preferred point of 70B in 16 bits."""
     case = dense("Llama_3_70B")
     point = lab.preferred(case)
-    flat = Pass(point.gpus, ONE, point.batch, ONE, np.asarray(0.0))
+    flat = ForwardPass(point.gpus, ONE, point.batch, ONE, np.asarray(0.0))
     return float(timed(lab.model(case.llm, case), flat).arithmetic / point.seconds)
 
 
@@ -251,7 +251,7 @@ def latent_saving(lab: Lab, speed: float) -> float:
 def latent_crossover(lab: Lab) -> float:
     """Return the context at which DeepSeek-V3's attention outweighs all its other arithmetic."""
     llm = "DeepSeek_V3"
-    step = Pass(ONE, ONE, ONE, ONE, np.asarray(1e4))
+    step = ForwardPass(ONE, ONE, ONE, ONE, np.asarray(1e4))
     parts = timed(lab.model(llm, Case(llm)), step).arithmetic_parts
     return float(1e4 * (parts["feedforward"] + parts["projections"]) / parts["attention"])
 

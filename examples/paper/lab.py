@@ -16,9 +16,9 @@ from planner import catalogue
 from planner.catalogue.profile import NcclTree, Rates
 from planner.terms import collectives, paper, serving, speculation
 from planner.terms.calibration import rates
-from planner.terms.capacity import resident_bytes
 from planner.terms.forward import Terms, forward
-from planner.terms.passes import Floats, Pass, Precision
+from planner.terms.forward_pass import Floats, ForwardPass, Precision
+from planner.terms.memory_capacity import resident_bytes
 
 CATALOGUE = {
     "Llama_3_8B": "llama-3-8b",
@@ -172,7 +172,7 @@ def axes(case: Case, model: paper.Model, stride: int) -> tuple[Floats, Floats]:
 class Whole:
     """Deployments of whole numbers: degrees, batch and, in the same order, seconds of a token."""
 
-    step: Pass
+    step: ForwardPass
     batch: Floats
     seconds: Floats
 
@@ -213,7 +213,7 @@ def whole(model: Callable[[str, Case], paper.Model], name: str) -> Lab:
     return Lab(name, every, terms, model, label)
 
 
-def timed(model: paper.Model, step: Pass) -> Terms:
+def timed(model: paper.Model, step: ForwardPass) -> Terms:
     """Time a pass of a model."""
     return forward(model.llm, model.precision, model.rates, model.switches, step)
 
@@ -239,7 +239,7 @@ def whole_deployments(model_of: Callable[[str, Case], paper.Model], case: Case) 
     tp, pp, dp, ep = (np.repeat(column, shares.size) for column in degrees.T)
     batch = np.tile(shares, len(degrees)) * pp * dp
     context = np.asarray(case.context)
-    step = Pass(tp, pp, batch / pp, np.asarray(1.0), context, dp=dp, ep=ep)
+    step = ForwardPass(tp, pp, batch / pp, np.asarray(1.0), context, dp=dp, ep=ep)
     resident = resident_bytes(
         model.llm,
         model.precision,
@@ -266,7 +266,7 @@ def whole_deployments(model_of: Callable[[str, Case], paper.Model], case: Case) 
 
 
 def whole_drafted(
-    model: paper.Model, draft: paper.Model, case: Case, step: Pass, batch: Floats
+    model: paper.Model, draft: paper.Model, case: Case, step: ForwardPass, batch: Floats
 ) -> speculation.Drafted:
     """Time one drafting step on the accelerators of each deployment."""
     return speculation.drafting(

@@ -1,6 +1,6 @@
 """What exists: accelerators, transformers, engines and profiles, each read from one YAML file."""
 
-from planner.catalogue.shelf import (
+from planner.catalogue.loader import (
     accelerator,
     accelerator_names,
     engine,

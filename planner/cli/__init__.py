@@ -6,28 +6,19 @@ import sys
 
 import typer
 
-from planner.cli import (
-    batching,
-    explaining,
-    fleets,
-    frontiers,
-    looking,
-    reporting,
-    solving,
-    what_if,
-)
+from planner.cli import batch, explain, fleet, frontier, inspect, report, solve, what_if
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
 __all__ = [
     "app",
-    "batching",
-    "explaining",
-    "fleets",
-    "frontiers",
-    "looking",
+    "batch",
+    "explain",
+    "fleet",
+    "frontier",
+    "inspect",
     "main",
-    "reporting",
-    "solving",
+    "report",
+    "solve",
     "what_if",
 ]
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from planner.batches.tasks import Tasks
+from planner.batch.tasks import Tasks
 
 MOST_FAILURES = 20
 """Failures that are told one by one; the CSV has them all."""

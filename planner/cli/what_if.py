@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.app import EXIT_CODES, app, exit_code
-from planner.cli.planning import (
+from planner.cli.fleet_options import (
     Gap,
     How,
     Method,
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.errors import Problem
-    from planner.fleets.fleet import Fleet
-    from planner.fleets.offers import Offers
-    from planner.fleets.telling.plan import FleetPlan
-    from planner.fleets.what_if.screen import Answer
+    from planner.plans.fleet_plan import FleetPlan
+    from planner.problem.fleet import Fleet
+    from planner.problem.offers import Offers
+    from planner.reporting.terminal.fleet_what_if import Answer
 
 EXAMPLES = (
-    "Example: planner what-if fleets/day --guarantees --csv guarantees.csv",
-    "planner what-if fleets/day --stress 1:2:11 --plot stress.svg",
+    "Example: planner what-if instances/day --guarantees --csv guarantees.csv",
+    "planner what-if instances/day --stress 1:2:11 --plot stress.svg",
     "planner what-if fleet.yaml --guarantees --stress 1.2,1.5 --headrooms 0,0.1,0.2 --folder out",
-    "planner what-if fleets/melange --robustness 1 --rise 0.3",
+    "planner what-if instances/melange --robustness 1 --rise 0.3",
 )
 MOST_NUMBERS = 1000
 """Factors or head-rooms of one question."""
@@ -132,7 +132,7 @@ class Answers:
 
     def newest(self) -> dict[str, pd.DataFrame]:
         """Return the tables of the newest answer by name; stress has one more, cell by cell."""
-        from planner.fleets.what_if.stressing import Stress
+        from planner.analysis.fleet.stress_test import Stress
 
         if not self.answers:
             return {}
@@ -216,9 +216,9 @@ def _numbers(
     most: int = MOST_NUMBERS,
 ) -> tuple[float, ...]:
     """Read a number, several with commas, or a range; nothing where the option is not given."""
-    from planner.axes import values
-    from planner.document import shortened
     from planner.errors import InputError, Problem
+    from planner.io.document import shortened
+    from planner.io.sweep_axes import values
 
     if text is None:
         return ()
@@ -271,7 +271,7 @@ def _objections(asked: Questions, csv: Path | None, plot: Path | None) -> Iterat
 def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Iterator[Answers]:
     """Read and plan a fleet, and yield the answers so far, as often as there is another one."""
     from planner.errors import InputError, Problem
-    from planner.fleets.reading import open_fleet
+    from planner.io.fleet.fleet_file import open_fleet
 
     fleet, offers = open_fleet(path)
     if (asked.robustness or 0) > len(fleet.workloads):
@@ -283,10 +283,11 @@ def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Iterator[A
 
 
 def _asked_of(fleet: Fleet, offers: Offers, asked: Questions, tell: Tell) -> Iterator[Answers]:
-    from planner.fleets.solving import solve_fleet, within
-    from planner.fleets.what_if.guarantees import guarantees
-    from planner.fleets.what_if.robust import price_of_robustness
-    from planner.fleets.what_if.stressing import INFLATION, compare_headrooms, stress
+    from planner.analysis.fleet.guarantees import guarantees
+    from planner.analysis.fleet.progress import within
+    from planner.analysis.fleet.robustness import price_of_robustness
+    from planner.analysis.fleet.stress_test import INFLATION, compare_headrooms, stress
+    from planner.api import solve_fleet
 
     found = Answers({}, (), None)
     if asked.guarantees or asked.stress:
@@ -313,8 +314,8 @@ def _best(statuses: Iterable[str]) -> str:
 def _show(found: Answers, quiet: bool) -> None:
     from rich.console import Console
 
-    from planner.fleets.telling.screen import show_fleet_plan
-    from planner.fleets.what_if.screen import show_answer
+    from planner.reporting.terminal.fleet_plan import show_fleet_plan
+    from planner.reporting.terminal.fleet_what_if import show_answer
 
     if found.plan is not None and not found.plan.found:
         show_fleet_plan(found.plan, Console(stderr=quiet))
@@ -329,7 +330,7 @@ def _show(found: Answers, quiet: bool) -> None:
 
 def _keep(found: Answers, folder: Path | None) -> None:
     """Write the newest answer."""
-    from planner.fleets.telling.columns import write_frame
+    from planner.io.column_csv import write_frame
 
     if folder is not None:
         for name, table in found.newest().items():
@@ -338,7 +339,7 @@ def _keep(found: Answers, folder: Path | None) -> None:
 
 def _write(found: Answers, csv: Path | None, plot: Path | None) -> None:
     """Write and draw the one answer; where a plan is missing, say what is not written."""
-    from planner.fleets.telling.columns import write_frame
+    from planner.io.column_csv import write_frame
 
     if csv is not None and not found.answers:
         typer.echo(f"{csv}: not written, since there is no plan.", err=True)
@@ -351,8 +352,9 @@ def _write(found: Answers, csv: Path | None, plot: Path | None) -> None:
 
 
 def _draw(path: Path, answers: Mapping[str, Answer]) -> None:
-    from planner.fleets.what_if.robust import PriceOfRobustness, plot_robustness
-    from planner.fleets.what_if.stressing import Headrooms, Stress, plot_headrooms, plot_stress
+    from planner.analysis.fleet.robustness import PriceOfRobustness
+    from planner.analysis.fleet.stress_test import Headrooms, Stress
+    from planner.reporting.plots.fleet_what_if import plot_headrooms, plot_robustness, plot_stress
 
     (answer,) = answers.values()
     if isinstance(answer, Stress):

@@ -10,10 +10,10 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.expr import LinearExpression
 
-from planner.candidates import Candidates, available_gpus, draft_name, label
-from planner.question import Question
+from planner.candidates.table import Candidates, available_gpus, draft_name, label
+from planner.problem.resolve import ResolvedInstance
 from planner.terms import serving
-from planner.terms.passes import Floats
+from planner.terms.forward_pass import Floats
 
 GIGA = 1e9
 """Memory enters the model in GB, which keeps its coefficients near 1."""
@@ -21,12 +21,12 @@ MILLI = 1e-3
 """Time enters the model in milliseconds, for the same reason."""
 
 
-def build(question: Question, table: Candidates) -> pyo.ConcreteModel:
+def build(resolved: ResolvedInstance, table: Candidates) -> pyo.ConcreteModel:
     """Formulate the choice among `table`'s deployments.
 
     Parameters
     ----------
-    question : Question
+    resolved : ResolvedInstance
         What is asked.
     table : Candidates
         The deployments to choose from; the model is exact for them whether or not requirements
@@ -38,13 +38,13 @@ def build(question: Question, table: Candidates) -> pyo.ConcreteModel:
         With `decide[family, value]` and `replicas[candidate]` discrete, `choose[candidate]`
         determined by them, and the objectives of `objectives`.
     """
-    m = pyo.ConcreteModel(name=question.instance.name)
-    m.CANDIDATES = pyo.Set(initialize=[label(question, table, row) for row in range(len(table))])
-    _decisions(m, _choices(question, table))
-    _time_terms(m, question, table)
-    _replicas(m, question, table)
-    _requirements(m, question, table)
-    _objectives(m, question, table)
+    m = pyo.ConcreteModel(name=resolved.instance.name)
+    m.CANDIDATES = pyo.Set(initialize=[label(resolved, table, row) for row in range(len(table))])
+    _decisions(m, _choices(resolved, table))
+    _time_terms(m, resolved, table)
+    _replicas(m, resolved, table)
+    _requirements(m, resolved, table)
+    _objectives(m, resolved, table)
     return m
 
 
@@ -62,11 +62,11 @@ def chosen_row(m: pyo.ConcreteModel) -> tuple[int, int]:
     raise ValueError("the model holds no chosen deployment")
 
 
-def _choices(question: Question, table: Candidates) -> Mapping[str, list[Any]]:
+def _choices(resolved: ResolvedInstance, table: Candidates) -> Mapping[str, list[Any]]:
     """Value of every decision family for every candidate."""
-    search = question.instance.search
+    search = resolved.instance.search
     return {
-        "pool": [question.pools[index].label for index in table.pool],
+        "pool": [resolved.pools[index].label for index in table.pool],
         "tensor_parallel": table.tensor_parallel.tolist(),
         "pipeline_parallel": table.pipeline_parallel.tolist(),
         "data_parallel": table.data_parallel.tolist(),
@@ -74,7 +74,7 @@ def _choices(question: Question, table: Candidates) -> Mapping[str, list[Any]]:
         "batch": table.batch.tolist(),
         "weight_precision": [search.weights[index] for index in table.weights],
         "kv_precision": [search.kv[index] for index in table.kv],
-        "draft": [draft_name(question, int(index)) for index in table.draft],
+        "draft": [draft_name(resolved, int(index)) for index in table.draft],
         "gamma": table.gamma.tolist(),
     }
 
@@ -108,7 +108,7 @@ def _decisions(m: pyo.ConcreteModel, choices: Mapping[str, list[Any]]) -> None:
         return chosen == m.decide[family, value]
 
 
-def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> None:
+def _time_terms(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:
     """(D3) The time terms of the chosen deployment, and (D4) the speed they must allow."""
     causes = {
         "arithmetic": table.arithmetic_seconds / table.tokens_per_round,
@@ -123,12 +123,12 @@ def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> 
     def milliseconds(m: Any, cause: str) -> Any:
         return _weighted(m, causes[cause] / MILLI)
 
-    speed = question.instance.workload.tokens_per_second_per_request
+    speed = resolved.instance.workload.tokens_per_second_per_request
     if speed is None:
         return
     allowed = 1.0 / speed / MILLI
-    roofline = all(math.isinf(pool.rates.combine_power) for pool in question.pools)
-    if roofline and not question.drafts:
+    roofline = all(math.isinf(pool.rates.combine_power) for pool in resolved.pools)
+    if roofline and not resolved.drafts:
 
         @m.Constraint(["arithmetic", "memory"], doc="(D4) fast enough under each ceiling")
         def fast_enough(m: Any, ceiling: str) -> Any:
@@ -142,9 +142,9 @@ def _time_terms(m: pyo.ConcreteModel, question: Question, table: Candidates) -> 
         return m.milliseconds["step"] + m.milliseconds["stall"] <= allowed
 
 
-def _replicas(m: pyo.ConcreteModel, question: Question, table: Candidates) -> None:
+def _replicas(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:
     """(D6) Replicas that together meet the demand; one replica where there is none."""
-    demand = question.instance.workload.tokens_per_second
+    demand = resolved.instance.workload.tokens_per_second
     m.running = pyo.Expression(m.CANDIDATES, doc="replicas of this deployment")
     if demand is None:
         for name in m.CANDIDATES:
@@ -152,7 +152,7 @@ def _replicas(m: pyo.ConcreteModel, question: Question, table: Candidates) -> No
         return
     rate = table.replica_tokens_per_second
     needed = dict(zip(m.CANDIDATES, serving.replicas_for(demand, rate), strict=True))
-    most = dict(zip(m.CANDIDATES, _most_replicas(question, table), strict=True))
+    most = dict(zip(m.CANDIDATES, _most_replicas(resolved, table), strict=True))
     m.replicas = pyo.Var(
         m.CANDIDATES,
         domain=pyo.NonNegativeIntegers,
@@ -175,16 +175,16 @@ def _replicas(m: pyo.ConcreteModel, question: Question, table: Candidates) -> No
         return m.replicas[name] >= needed[name] * m.choose[name]
 
 
-def _most_replicas(question: Question, table: Candidates) -> Floats:
+def _most_replicas(resolved: ResolvedInstance, table: Candidates) -> Floats:
     """Most replicas the instance and the pool's accelerators allow."""
-    supply = available_gpus(question, table)
-    allowed = float(question.instance.search.max_replicas)
+    supply = available_gpus(resolved, table)
+    allowed = float(resolved.instance.search.max_replicas)
     return np.minimum(allowed, np.floor(supply / table.gpus_per_replica))
 
 
-def _requirements(m: pyo.ConcreteModel, question: Question, table: Candidates) -> None:
+def _requirements(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:
     """(D5) Memory, and (D7) whatever else the instance requires."""
-    instance = question.instance
+    instance = resolved.instance
 
     @m.Constraint(doc="(D5) the fullest accelerator holds what must lie in it")
     def memory_capacity(m: Any) -> Any:
@@ -193,10 +193,10 @@ def _requirements(m: pyo.ConcreteModel, question: Question, table: Candidates) -
 
     @m.Constraint(doc="(D7) the pool has the accelerators")
     def gpu_supply(m: Any) -> Any:
-        limited = np.isfinite(available_gpus(question, table))
+        limited = np.isfinite(available_gpus(resolved, table))
         if not limited.any():
             return pyo.Constraint.Skip
-        supply = np.where(limited, available_gpus(question, table), 0)
+        supply = np.where(limited, available_gpus(resolved, table), 0)
         used = _weighted(m, np.where(limited, table.gpus_per_replica, 0), m.running)
         return used <= _weighted(m, supply)
 
@@ -222,7 +222,7 @@ def _requirements(m: pyo.ConcreteModel, question: Question, table: Candidates) -
         return attained <= limit
 
 
-def _objectives(m: pyo.ConcreteModel, question: Question, table: Candidates) -> None:
+def _objectives(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:
     """(D8) The objective, then fewer accelerators, then faster requests, then the label."""
     per_replica = table.dollars_per_hour(np.ones(len(table)))
     speed = _weighted(m, table.tokens_per_second_per_request)
@@ -231,7 +231,7 @@ def _objectives(m: pyo.ConcreteModel, question: Question, table: Candidates) -> 
         "dollars_per_million_tokens": lambda: _weighted(m, table.dollars_per_million_tokens),
         "tokens_per_second_per_request": lambda: speed,
     }
-    aim = question.instance.aim
+    aim = resolved.instance.aim
     sense = pyo.maximize if aim == "tokens_per_second_per_request" else pyo.minimize
     m.best = pyo.Objective(expr=aims[aim](), sense=sense, doc=f"(D8) {aim}")
     gpus = _weighted(m, table.gpus_per_replica, m.running)

@@ -1,1 +1,1 @@
-"""Infeasible instances: what stands in the way, and the smallest changes that suffice."""
+"""Why there is no plan, and the smallest changes that would give one."""

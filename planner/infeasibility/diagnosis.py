@@ -6,16 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from planner.candidates import Candidates
-from planner.infeasibility.obstacles import Best, Kind, lead, obstacle
-from planner.infeasibility.prospects import Prospect
-from planner.infeasibility.relaxing import Relaxation, cheapest_together, levers, singles
-from planner.infeasibility.widening import Fullness, Widening, left_out, widened
+from planner.candidates.screening import screen
+from planner.candidates.shortlist_cache import ShortlistCache
+from planner.candidates.table import Candidates
+from planner.infeasibility.causes import Best, Kind, lead, main_cause
+from planner.infeasibility.relaxations import (
+    Relaxation,
+    cheapest_together,
+    relaxable_parameters,
+    singles,
+)
+from planner.infeasibility.relaxed_plan import RelaxedPlan
+from planner.infeasibility.search_extension import (
+    Fullness,
+    SearchExtension,
+    left_out,
+    search_extension,
+)
 from planner.infeasibility.wording import change_words, listed, money, number, running
-from planner.instance import Instance
-from planner.question import Question, ask
-from planner.survey import survey
-from planner.tables import Tables
+from planner.problem.instance import Instance
+from planner.problem.resolve import ResolvedInstance, resolve
 
 NOTHING_HELPS = "No change of requirements, nor any wider search that was tried, makes it feasible."
 LONGEST_MESSAGE = 600
@@ -30,7 +40,7 @@ class Diagnosis:
     kind: Kind
     """`physical`: no deployment is as fast at any price; `memory`: nothing fits; `supply`: too few
     accelerators or replicas; `budget`: a ceiling on cost; `contradiction`: requirements exclude
-    each other; `search`: nothing is admissible. See `planner.infeasibility.obstacles.obstacle`."""
+    each other; `search`: nothing is admissible. See `planner.infeasibility.causes.main_cause`."""
     sentence: str
     """What stands in the way, in words."""
     conflict: tuple[str, ...]
@@ -44,7 +54,7 @@ class Diagnosis:
     """The least change of every field that suffices by itself, the smallest first."""
     together: Relaxation | None
     """Where no field does, the cheapest of the smallest sets of fields that do."""
-    widenings: tuple[Widening, ...]
+    widenings: tuple[SearchExtension, ...]
     """Values outside the search that suffice, where nothing fits or nothing is admissible."""
     searched: tuple[str, ...]
     """Pools."""
@@ -64,14 +74,14 @@ class Diagnosis:
         return found
 
 
-def diagnose(instance: Instance, tables: Tables | None = None) -> Diagnosis | None:
+def diagnose(instance: Instance, shortlists: ShortlistCache | None = None) -> Diagnosis | None:
     """Say why an instance is infeasible and what is the least that would have to change.
 
     Parameters
     ----------
     instance : Instance
         What is asked.
-    tables : Tables, optional
+    shortlists : ShortlistCache, optional
         Shortlists of earlier instances.
 
     Returns
@@ -84,47 +94,49 @@ def diagnose(instance: Instance, tables: Tables | None = None) -> Diagnosis | No
     InputError
         Where the instance names what does not exist or contradicts itself.
     """
-    question, kept = ask(instance), tables or Tables()
-    found = survey(question, tables=kept)
-    return None if found.missing is None else diagnosed(question, found.missing, kept)
+    resolved, kept = resolve(instance), shortlists or ShortlistCache()
+    found = screen(resolved, shortlists=kept)
+    return None if found.missing is None else diagnosed(resolved, found.missing, kept)
 
 
-def diagnosed(question: Question, table: Candidates, tables: Tables | None = None) -> Diagnosis:
+def diagnosed(
+    resolved: ResolvedInstance, table: Candidates, shortlists: ShortlistCache | None = None
+) -> Diagnosis:
     """Diagnose a question from the shortlists of its pools.
 
     Parameters
     ----------
-    question : Question
+    resolved : ResolvedInstance
         One that no deployment satisfies.
     table : Candidates
-        What lasts of all its pools: `Survey.missing`.
-    tables : Tables, optional
+        What lasts of all its pools: `Screening.missing`.
+    shortlists : ShortlistCache, optional
         Shortlists of earlier questions, for changes that alter the numbers of deployments.
     """
-    kept = tables or Tables()
-    found = obstacle(question, table)
+    kept = shortlists or ShortlistCache()
+    found = main_cause(resolved, table)
     # Whoever states how far memory may be filled can state more; else only memory calls for it.
-    memory = found.kind == "memory" or question.instance.usable_memory_fraction is not None
-    free = levers(question, memory=memory) if len(table) else ()
-    alone = singles(question, table, free, kept)
-    together = None if alone else cheapest_together(question, table, free, kept)
-    widenings: tuple[Widening, ...] = ()
+    memory = found.kind == "memory" or resolved.instance.usable_memory_fraction is not None
+    free = relaxable_parameters(resolved, memory=memory) if len(table) else ()
+    alone = singles(resolved, table, free, kept)
+    together = None if alone else cheapest_together(resolved, table, free, kept)
+    widenings: tuple[SearchExtension, ...] = ()
     if found.kind == "memory":
-        widenings = widened(question, kept)
+        widenings = search_extension(resolved, kept)
     elif found.kind == "search":
-        widenings = left_out(question, kept)
+        widenings = left_out(resolved, kept)
     return Diagnosis(
-        question.instance.name,
+        resolved.instance.name,
         found.kind,
-        lead(question, found),
+        lead(resolved, found),
         found.conflict,
         found.best,
         found.fullness,
         alone,
         together,
         widenings,
-        tuple(pool.label for pool in question.pools),
-        question.instance.aim,
+        tuple(pool.label for pool in resolved.pools),
+        resolved.instance.aim,
     )
 
 
@@ -138,7 +150,7 @@ def _changed(relaxation: Relaxation) -> str:
     return listed(map(change_words, relaxation.changes))
 
 
-def _widening(widening: Widening) -> str:
+def _widening(widening: SearchExtension) -> str:
     if widening.added is None:
         return f"leave {widening.field} out"
     return f"widen {widening.field} to {widening.added}"
@@ -207,5 +219,5 @@ def _of(relaxation: Relaxation, aim: str) -> Iterator[str]:
     yield f"    then {_result(relaxation.plan, aim)}"
 
 
-def _result(plan: Prospect, aim: str) -> str:
+def _result(plan: RelaxedPlan, aim: str) -> str:
     return f"{money(plan, aim)} with {running(plan)}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.infeasibility.prospects import Prospect
-from planner.infeasibility.relaxing import MEMORY, Change, figure
-from planner.question import Question
+from planner.infeasibility.relaxations import MEMORY, Change, figure
+from planner.infeasibility.relaxed_plan import RelaxedPlan
+from planner.problem.resolve import ResolvedInstance
 
 SUPPLY = ("gpus", "max_replicas")
 BUDGET = ("dollars_per_million_tokens_at_most", "dollars_per_hour_at_most")
@@ -27,14 +27,14 @@ def attained(value: float, *, at_most: bool) -> float:
     return figure(value, value * 2.0, raised=at_most)
 
 
-def money(plan: Prospect, aim: str) -> str:
+def money(plan: RelaxedPlan, aim: str) -> str:
     """Write the cost of a plan: per million tokens where that is the objective, else per hour."""
     if aim == "dollars_per_million_tokens":
         return f"${plan.dollars_per_million_tokens:,.4g}/Mtok"
     return f"${plan.dollars_per_hour:,.2f}/h"
 
 
-def running(plan: Prospect) -> str:
+def running(plan: RelaxedPlan) -> str:
     """Say what runs: replicas and one of them."""
     return (
         plan.deployment if plan.replicas == 1 else f"{plan.replicas} replicas of {plan.deployment}"
@@ -73,13 +73,13 @@ def _around(field: str, value: float, unit: str, pool: str = "") -> tuple[str, s
     return "", f"${number(value)}{unit.removeprefix('$')}", ""
 
 
-def requirement_words(question: Question, names: Iterable[str]) -> list[str]:
+def requirement_words(resolved: ResolvedInstance, names: Iterable[str]) -> list[str]:
     """Say what requirements ask, one after another; the demand where it decides."""
-    instance, workload = question.instance, question.instance.workload
+    instance, workload = resolved.instance, resolved.instance.workload
     found = []
     for name in names:
         if name == "gpus":
-            limited = [pool for pool in question.pools if pool.gpus is not None]
+            limited = [pool for pool in resolved.pools if pool.gpus is not None]
             found.append(" or ".join(valued(name, p.gpus or 0, "GPUs", p.label) for p in limited))
         elif name == "max_replicas":
             found.append(valued(name, instance.search.max_replicas, "replicas"))

@@ -1,6 +1,7 @@
 """Attention: the arithmetic, the weights, the cache and the activations of one layer.
 
-One rank of a tensor-parallel group is looked at; `planner/terms/passes.py` says what a pass is.
+One rank of a tensor-parallel group is looked at; `planner/terms/forward_pass.py` says what a pass
+is.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import numpy as np
 
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Attention, GroupedQuery, Latent, Recurrent
-from planner.terms.matrix import per_rank_words, shared_split_words
-from planner.terms.passes import Floats, Pass
+from planner.terms.forward_pass import Floats, ForwardPass
+from planner.terms.matmul import per_rank_elements, shared_split_elements
 
 STATE_PASSES = 2.0
 """A recurrent state is read and written in every pass."""
@@ -18,7 +19,7 @@ STATE_FLOP = 6.0
 """FLOP per number of a recurrent state and token: decay, update and read."""
 
 
-def attended(window: int | None, step: Pass, switches: Switches) -> Floats:
+def attended(window: int | None, step: ForwardPass, switches: Switches) -> Floats:
     """Mean number of positions one new position attends to (T2).
 
     A causal position attends to what was cached and to the new ones up to itself, at most its
@@ -34,7 +35,7 @@ def attended(window: int | None, step: Pass, switches: Switches) -> Floats:
     return (total + (new - growing) * window) / new
 
 
-def score_flop(attention: Attention, step: Pass, switches: Switches) -> Floats:
+def score_flop(attention: Attention, step: ForwardPass, switches: Switches) -> Floats:
     """FLOP of one rank for scores and weighted values of one layer (T3).
 
     Every attention group works on its own sequences, in the paper's program too.
@@ -51,13 +52,13 @@ def score_flop(attention: Attention, step: Pass, switches: Switches) -> Floats:
     return _latent_score_flop(attention, step, switches) * tokens
 
 
-def _latent_score_flop(attention: Latent, step: Pass, switches: Switches) -> Floats:
+def _latent_score_flop(attention: Latent, step: ForwardPass, switches: Switches) -> Floats:
     """FLOP of one rank and token: absorbed when decoding, expanded when reading prompts (T49).
 
     Absorbed, every head attends over the cached vector itself, of `kv_latent` and `rotary_dim`;
     an indexer scores all positions and keeps some.
     """
-    if step.reading:
+    if step.prefill:
         width = attention.nope_dim + attention.rotary_dim + attention.value_dim
     else:
         width = 2 * attention.kv_latent + attention.rotary_dim
@@ -69,7 +70,9 @@ def _latent_score_flop(attention: Latent, step: Pass, switches: Switches) -> Flo
     return scores + indexer * attended(None, step, switches)
 
 
-def projection_flop(attention: Attention, hidden: int, step: Pass, switches: Switches) -> Floats:
+def projection_flop(
+    attention: Attention, hidden: int, step: ForwardPass, switches: Switches
+) -> Floats:
     """FLOP of one rank for the projections of one layer (T4)."""
     weights = weights_per_rank(attention, hidden, step.tp, switches, traffic=False)
     if not (switches.heads_replicated and isinstance(attention, Latent)):
@@ -151,16 +154,18 @@ def _merged(attention: Latent, hidden: int) -> list[tuple[float, float]]:
     return [(latent, hidden), (up, latent), (hidden, attention.output_width)]
 
 
-def activation_words(attention: Attention, hidden: int, step: Pass, switches: Switches) -> Floats:
+def activation_elements(
+    attention: Attention, hidden: int, step: ForwardPass, switches: Switches
+) -> Floats:
     """Matrix inputs and outputs one rank reads and writes in one layer's projections (T9)."""
     tokens = step.group_tokens(switches)
     if switches.activation_traffic == "shared-split":
         words: Floats = np.asarray(0.0)
         for rows, columns in _matrices(attention, hidden):
-            words = words + shared_split_words(rows, columns, tokens, step.tp)
+            words = words + shared_split_elements(rows, columns, tokens, step.tp)
         return words
-    words = per_rank_words(hidden, _output_width(attention) / step.tp, tokens)
-    return words + per_rank_words(_input_width(attention, step, switches), hidden, tokens)
+    words = per_rank_elements(hidden, _output_width(attention) / step.tp, tokens)
+    return words + per_rank_elements(_input_width(attention, step, switches), hidden, tokens)
 
 
 def _matrices(attention: Attention, hidden: int) -> list[tuple[float, float]]:
@@ -174,7 +179,7 @@ def _output_width(attention: Attention) -> int:
     return attention.value_width if isinstance(attention, Recurrent) else attention.output_width
 
 
-def _input_width(attention: Attention, step: Pass, switches: Switches) -> Floats:
+def _input_width(attention: Attention, step: ForwardPass, switches: Switches) -> Floats:
     """Numbers of one token that one rank's projections from the hidden state yield."""
     if isinstance(attention, Recurrent):
         return attention.convolved_width / step.tp

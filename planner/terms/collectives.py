@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from planner.catalogue.profile import Collectives, Measured, MeasuredCurve, NcclTree, Ring
-from planner.terms.passes import Floats
+from planner.terms.forward_pass import Floats
 
 
 class Message(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Dense, Experts, FeedForward
-from planner.terms.matrix import per_rank_words, shared_split_words
-from planner.terms.passes import Floats, Pass
+from planner.terms.forward_pass import Floats, ForwardPass
+from planner.terms.matmul import per_rank_elements, shared_split_elements
 
 
 def routed_width(block: Experts, hidden: int) -> int:
@@ -15,7 +15,7 @@ def routed_width(block: Experts, hidden: int) -> int:
     return block.latent or hidden
 
 
-def dense_ranks(step: Pass, switches: Switches) -> Floats:
+def dense_ranks(step: ForwardPass, switches: Switches) -> Floats:
     """Ranks that split what every token passes: those of one attention group (T52).
 
     The source paper's program splits it over the whole stage.
@@ -35,12 +35,12 @@ def touched(block: Experts, tokens: Floats, switches: Switches) -> Floats:
     return 1.0 - (1.0 - 1.0 / sparsity(block, switches)) ** tokens
 
 
-def busiest(step: Pass) -> Floats:
+def busiest(step: ForwardPass) -> Floats:
     """Load of the busiest group of experts over the mean; alone, a group has all (T55)."""
     return np.where(step.ep > 1.0, step.imbalance, 1.0)
 
 
-def block_flop(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+def block_flop(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
     """FLOP of one rank for one layer's block (T12)."""
     everyones = step.group_tokens(switches) / dense_ranks(step, switches)
     if isinstance(block, Dense):
@@ -50,7 +50,7 @@ def block_flop(block: FeedForward, hidden: int, step: Pass, switches: Switches) 
     return 2.0 * (routed * busiest(step) * step.tokens / step.width + common * everyones)
 
 
-def weights_held(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+def weights_held(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
     """Weights of one layer's block that one rank holds (T13).
 
     Whole experts are dealt out to the groups, so the fullest group counts.
@@ -64,7 +64,7 @@ def weights_held(block: FeedForward, hidden: int, step: Pass, switches: Switches
     return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
 
 
-def weights_read(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+def weights_read(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
     """Weights of one layer's block that one rank reads: of experts, those touched (T56)."""
     if isinstance(block, Dense):
         return weights_held(block, hidden, step, switches)
@@ -73,7 +73,9 @@ def weights_read(block: FeedForward, hidden: int, step: Pass, switches: Switches
     return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
 
 
-def activation_words(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+def activation_elements(
+    block: FeedForward, hidden: int, step: ForwardPass, switches: Switches
+) -> Floats:
     """Matrix inputs and outputs one rank reads and writes in one layer's block (T14)."""
     if switches.activation_traffic == "shared-split":
         return _shared_split(block, hidden, step, switches)
@@ -91,15 +93,15 @@ def activation_words(block: FeedForward, hidden: int, step: Pass, switches: Swit
 
 def _words(width: int, matrices_in: int, hidden: int, ranks: Floats, tokens: Floats) -> Floats:
     local = width / ranks
-    into = per_rank_words(matrices_in * local, hidden, tokens)
-    return into + per_rank_words(hidden, local, tokens)
+    into = per_rank_elements(matrices_in * local, hidden, tokens)
+    return into + per_rank_elements(hidden, local, tokens)
 
 
-def _shared_split(block: FeedForward, hidden: int, step: Pass, switches: Switches) -> Floats:
+def _shared_split(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
     matrices = block.matrices_in + 1
     if isinstance(block, Dense):
-        return matrices * shared_split_words(hidden, block.width, step.tokens, step.width)
+        return matrices * shared_split_elements(hidden, block.width, step.tokens, step.width)
     each = step.tokens / sparsity(block, switches)
-    words = shared_split_words(hidden, block.width, each, step.expert_tp)
+    words = shared_split_elements(hidden, block.width, each, step.expert_tp)
     groups = block.count / step.ep * touched(block, step.tokens, switches)
     return matrices * groups * words

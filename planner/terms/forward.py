@@ -11,9 +11,9 @@ import numpy as np
 
 from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import Transformer
-from planner.terms.messages import Sent, messages
-from planner.terms.passes import Floats, Pass, Precision
-from planner.terms.work import Work, work
+from planner.terms.communication import Communication, communication
+from planner.terms.forward_pass import Floats, ForwardPass, Precision
+from planner.terms.operation_counts import OperationCounts, operation_counts
 
 Parts = Mapping[str, Floats]
 
@@ -98,7 +98,7 @@ def overlap(arithmetic: Floats, memory: Floats, power: float) -> Floats:
 
 
 def forward(
-    llm: Transformer, precision: Precision, rates: Rates, switches: Switches, step: Pass
+    llm: Transformer, precision: Precision, rates: Rates, switches: Switches, step: ForwardPass
 ) -> Terms:
     """Time one pass of one micro-batch through the whole transformer.
 
@@ -112,7 +112,7 @@ def forward(
         The accelerator as the profile sees it.
     switches : Switches
         The profile's answers where models of inference differ.
-    step : Pass
+    step : ForwardPass
         Degrees, micro-batch, new positions and context; arrays that broadcast together.
 
     Returns
@@ -120,18 +120,24 @@ def forward(
     Terms
         Seconds by cause, each part an array of the broadcast shape or one that broadcasts to it.
     """
-    sent = messages(llm, precision.activation_bytes, rates, switches, step)
-    return timed(work(llm, switches, step), sent, precision, rates, switches)
+    sent = communication(llm, precision.activation_bytes, rates, switches, step)
+    return timed(operation_counts(llm, switches, step), sent, precision, rates, switches)
 
 
-def timed(done: Work, sent: Sent, precision: Precision, rates: Rates, switches: Switches) -> Terms:
+def timed(
+    done: OperationCounts,
+    sent: Communication,
+    precision: Precision,
+    rates: Rates,
+    switches: Switches,
+) -> Terms:
     """Time what was counted: the part of `forward` that the precision decides.
 
     Parameters
     ----------
-    done : Work
+    done : OperationCounts
         FLOP and numbers moved by one rank.
-    sent : Sent
+    sent : Communication
         Messages, with this accelerator and the precision of activations.
     precision, rates, switches
         As for `forward`.
@@ -155,7 +161,9 @@ def matrix_rate(precision: Precision, rates: Rates) -> float:
     return rates.flop_per_second.get(precision.weights, rates.flop_per_second["bf16"])
 
 
-def _arithmetic(done: Work, precision: Precision, rates: Rates, switches: Switches) -> Parts:
+def _arithmetic(
+    done: OperationCounts, precision: Precision, rates: Rates, switches: Switches
+) -> Parts:
     """FLOP of one rank over its rate: blocks, projections with the embeddings, attention (T25)."""
     per_flop = scores_per_flop = 1.0 / matrix_rate(precision, rates)
     if switches.arithmetic_rate == "operands":
@@ -167,7 +175,7 @@ def _arithmetic(done: Work, precision: Precision, rates: Rates, switches: Switch
     }
 
 
-def _memory(done: Work, precision: Precision, rates: Rates, switches: Switches) -> Parts:
+def _memory(done: OperationCounts, precision: Precision, rates: Rates, switches: Switches) -> Parts:
     """Bytes of one rank over its bandwidth: weights, activations, cache and output (T26)."""
     per_byte = done.stack / rates.memory_bytes_per_second
     weights, activations = precision.weight_bytes, precision.activation_bytes

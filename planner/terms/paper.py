@@ -16,9 +16,9 @@ import numpy.typing as npt
 from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import Experts, Transformer
 from planner.terms import feedforward, serving, speculation
-from planner.terms.capacity import resident_bytes
 from planner.terms.forward import Terms, forward
-from planner.terms.passes import ONE, Floats, Pass, Precision
+from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
+from planner.terms.memory_capacity import resident_bytes
 
 GRID_POINTS = 400
 LARGEST = 2.0**18
@@ -144,9 +144,9 @@ def feasible(
         batch=batch / pp if space.groups else batch,
         length=np.asarray(context),
     )
-    staffed = pp <= np.minimum(gpus, batch)
+    admissible = pp <= np.minimum(gpus, batch)
     held: npt.NDArray[np.bool_] = resident <= model.rates.memory_bytes
-    return staffed & held
+    return admissible & held
 
 
 def passes(
@@ -157,7 +157,7 @@ def passes(
     *,
     context: float,
     positions: float = 1.0,
-) -> Iterator[tuple[npt.NDArray[np.bool_], Pass]]:
+) -> Iterator[tuple[npt.NDArray[np.bool_], ForwardPass]]:
     """Yield every layout F tries at each point, with the points where it is feasible (T67)."""
     for pp in stage_degrees(model, space, gpus, batch):
         allowed = feasible(model, space, gpus, batch, pp, context=context)
@@ -167,7 +167,7 @@ def passes(
             for layout in ("1d", "2d"):
                 yield (
                     allowed,
-                    Pass(
+                    ForwardPass(
                         tp=width / dp,
                         pp=pp,
                         sequences=sequences,
@@ -199,7 +199,7 @@ def step_seconds(
 
 def fastest(
     model: Model, space: Space, gpus: float, batch: float, *, context: float = 0.0
-) -> tuple[Pass, Terms]:
+) -> tuple[ForwardPass, Terms]:
     """Return the fastest layout at one point, and its terms."""
     one, many = np.asarray([gpus]), np.asarray([batch])
     found = [

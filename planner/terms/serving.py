@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.terms.passes import Floats
+from planner.terms.forward_pass import Floats
 
 SECONDS_PER_HOUR = 3600.0
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import LayerGroup, Transformer
-from planner.terms.capacity import cache_bytes, weight_bytes
 from planner.terms.forward import Sums, forward
-from planner.terms.passes import Floats, Pass, Precision
+from planner.terms.forward_pass import Floats, ForwardPass, Precision
+from planner.terms.memory_capacity import cache_bytes, weight_bytes
 
 MTP = "mtp"
 """Name of the draft that is the target's own multi-token-prediction layer."""
@@ -71,7 +71,7 @@ def drafting(
     rates: Rates,
     switches: Switches,
     *,
-    target: Pass,
+    target: ForwardPass,
     batch: Floats,
     prompt: float,
     longest: float,
@@ -85,7 +85,7 @@ def drafting(
 
     Parameters
     ----------
-    target : Pass
+    target : ForwardPass
         The target's decoding pass: degrees, micro-batch, context.
     batch : array of float
         Sequences of the replica; the draft keeps all their caches.
@@ -105,7 +105,7 @@ def drafting(
             sequences=one.dp,
             positions=np.asarray(prompt),
             context=np.asarray(0.0),
-            reading=True,
+            prefill=True,
         )
         prefill = forward(draft, precision, rates, switches, reading).step / one.dp
         held = replace(one, sequences=batch, context=np.asarray(longest))
@@ -118,11 +118,11 @@ def drafting(
     return best
 
 
-def _own_layout(target: Pass) -> tuple[Pass, Floats]:
+def _own_layout(target: ForwardPass) -> tuple[ForwardPass, Floats]:
     return target, np.asarray(True)
 
 
-def _layouts(target: Pass, heads: int) -> Sequence[tuple[Pass, Floats]]:
+def _layouts(target: ForwardPass, heads: int) -> Sequence[tuple[ForwardPass, Floats]]:
     """Layouts of a draft, the first fitting everywhere, each with where it divides the stage."""
     found = []
     for ranks in DRAFT_RANKS:
@@ -135,7 +135,7 @@ def _layouts(target: Pass, heads: int) -> Sequence[tuple[Pass, Floats]]:
 
 
 def _resident(
-    draft: Transformer, precision: Precision, switches: Switches, held: Pass, *, own: bool
+    draft: Transformer, precision: Precision, switches: Switches, held: ForwardPass, *, own: bool
 ) -> Floats:
     """Weights and caches of the draft; embeddings are the target's where it is its own layer."""
     weights = weight_bytes(draft, precision, switches, held)

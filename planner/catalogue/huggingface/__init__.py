@@ -10,10 +10,10 @@ from typing import Any
 from planner.catalogue.huggingface.blocks import Family, grouped
 from planner.catalogue.huggingface.dense import DENSE
 from planner.catalogue.huggingface.fields import Fields
-from planner.catalogue.huggingface.hybrids import HYBRIDS
-from planner.catalogue.huggingface.mixtures import MIXTURES
+from planner.catalogue.huggingface.hybrid import HYBRIDS
+from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.precision import SECTION, weight_precision
-from planner.catalogue.shelf import slug
+from planner.catalogue.loader import slug
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, near_misses
 

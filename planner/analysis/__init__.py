@@ -1,0 +1,1 @@
+"""What the planner can say beyond one plan: frontiers, estimates, sweeps, explanations, stress."""

@@ -1,0 +1,1 @@
+"""Why a plan is as it is: time by part, slack, runners-up, prices and sensitivities."""

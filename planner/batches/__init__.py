@@ -1,1 +1,0 @@
-"""Batches: many instances into one CSV, on processes or a cluster, whatever happens on the way."""

@@ -1,0 +1,176 @@
+"""A fleet in figures: what may be chosen, what it takes, what can be bought and what is wanted.
+
+The formulations are built from these arrays, and from nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Periods, one after the other; under several scenarios each scenario has its own."""
+
+    names: tuple[str, ...]
+    """(T,) period, or `scenario/period`."""
+    hours: Floats
+    """(T,) hours, times the probability of the scenario."""
+    weight: Floats
+    """(T,) probability of the scenario; 1 without scenarios."""
+    before: Ints
+    """(T,) index of the period before; -1 for the first of a scenario."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSupply:
+    """What can be bought in each of P pools; infinity is no limit, NaN is not on offer."""
+
+    gpus: Floats
+    """(P,) accelerators there are."""
+    increment: Ints
+    """(P,) accelerators bought together: those of a node, else 1."""
+    on_demand_dollars: Floats
+    """(P,) per accelerator and hour; NaN where not on offer. So for the next two."""
+    reserved_dollars: Floats
+    spot_dollars: Floats
+    on_demand_gpus: Floats
+    """(P,) most accelerators bought this way. So for the next two."""
+    reserved_gpus: Floats
+    spot_gpus: Floats
+    watts: Floats
+    """(P,) of one busy accelerator; 0 where nothing depends on it."""
+    watts_at_most: Floats
+    """(P,)"""
+    kilograms_per_hour: Floats
+    """(P,) carbon of one busy accelerator; 0 where nothing depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Admissible deployments: a row per workload, capacity type and deployment, by workload.
+
+    A pool has two capacity types: steady (reserved and on demand together, which a replica cannot
+    tell apart) and spot. Dominated rows are gone.
+    """
+
+    workload: Ints
+    """(C,) index of the workload."""
+    pool: Ints
+    """(C,) index of the pool."""
+    spot: Bools
+    """(C,) whether it runs in the spot capacity type."""
+    offer: Ints
+    """(C,) row of the offers it came from."""
+    gpus: Ints
+    """(C,) accelerators that one replica occupies; in pools bought by the node rounded up so that
+    replicas pack into nodes without loss."""
+    rates: Floats
+    """(C, K) requests per second of each class that a replica serves, derated by prediction,
+    head-room and interruptions."""
+    role: Ints
+    """(C,) index into `offers.ROLES`."""
+    dollars_per_hour: Floats
+    """(C,) own price of a replica in place of the pool's; NaN where the pool's holds."""
+    startup_dollars: Floats
+    """(C,) cost of starting one replica: its accelerators while it starts, and what is extra."""
+    running: Ints
+    """(C,) replicas that run before the first period."""
+
+    def __len__(self) -> int:
+        return len(self.workload)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What each of W workloads asks for."""
+
+    demand: Floats
+    """(W, T) requests per second."""
+    shares: Floats
+    """(W, K) part of each request class; the first column alone where requests are alike."""
+    least: Ints
+    """(W,) fewest replicas."""
+    survives: Bools
+    """(W,) whether demand must be met with any one replica lost (N+1)."""
+    mixes: Bools
+    """(W,) whether several deployments may run in one period."""
+    shed_at_most: Floats
+    """(W,) part of the demand that may be refused."""
+    shed_dollars: Floats
+    """(W,) cost of refusing one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What must hold for all workloads together; infinity is no limit."""
+
+    dollars: float
+    watts: float
+    kilograms: float
+    rising: int
+    """Most workloads that rise at once; 0 plans for none."""
+    rise: float
+    """By how much they rise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelData:
+    """A fleet in figures."""
+
+    horizon: Horizon
+    pool_supply: PoolSupply
+    choices: Choices
+    wanted: Wanted
+    limits: Limits
+    has_running: bool
+    """Whether starts of the first period count, from `choices.running`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What a formulation decided; the same for F and G."""
+
+    replicas: Ints
+    """(C, T) replicas of each choice in each period."""
+    shed: Floats
+    """(W, T) requests per second refused."""
+    served: Floats | None
+    """(C, K, T) requests per second of each class that each choice serves; None where requests
+    are alike."""
+    reserved: Floats
+    """(P,) accelerators bought for the horizon. So for the next two, by period."""
+    on_demand: Floats
+    """(P, T)"""
+    spot: Floats
+    """(P, T)"""
+    extra: Ints | None = None
+    """(C, T) replicas that are added when the workload rises; None where no rise is planned for."""
+    served_when_risen: Floats | None = None
+    """(C, K, T) requests per second of each class that each choice then serves; None also where
+    requests are alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class SolveResult:
+    """What a formulation found and proved."""
+
+    status: str
+    """`optimal`, `time_limit`, `infeasible` or `no_solution_in_time`."""
+    decisions: Decisions | None
+    objective: float
+    """Dollars over the horizon; NaN where there is no plan."""
+    bound: float
+    """Proven lower bound on it."""
+    seconds: float
+    solver: str

@@ -1,0 +1,354 @@
+"""Tabulating a fleet: the planner's own deployments for workloads without candidate files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import catalogue
+from planner.candidates.fleet.feasibility import round_trips
+from planner.candidates.requirements import SLACK, fits_memory
+from planner.candidates.shortlist_cache import ShortlistCache
+from planner.candidates.table import Candidates, draft_name
+from planner.errors import InputError, Problem
+from planner.problem.fleet import Fleet, FleetWorkload
+from planner.problem.instance import Instance, Pool, Workload
+from planner.problem.offers import Floats, Ints, Offers
+from planner.problem.resolve import ResolvedInstance, resolve
+
+Key = tuple[float, float, float]
+"""Most seconds per token, most seconds to the first token, and the round trip in the latter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Deployments of one accelerator for workloads of the same physics, those that fit."""
+
+    resolved: ResolvedInstance
+    table: Candidates
+    tpot: Floats
+    ttft: Floats
+    rate: Floats
+    """Requests per second."""
+    picked: dict[Key, Ints]
+    """Rows worth having, by limits."""
+
+
+def tabulated(
+    fleet: Fleet,
+    which: Sequence[int],
+    progress: Callable[[int], None] | None = None,
+    shortlists: ShortlistCache | None = None,
+) -> Offers:
+    """Tabulate deployments for some workloads of a fleet.
+
+    Of every number of accelerators the deployment stays that serves most requests within the
+    limits on speed and on the first token, unless fewer accelerators serve as many. Where none is
+    within the limits, the fastest and the soonest stay, so that it can be said how near they come.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        What is asked.
+    which : sequence of int
+        Workloads to tabulate for, ascending.
+    progress : callable, optional
+        Told how many deployments were evaluated so far.
+    shortlists : ShortlistCache, optional
+        Shortlists of earlier questions.
+
+    Returns
+    -------
+    Offers
+        Sorted by workload, pool and accelerators of a replica.
+
+    Raises
+    ------
+    InputError
+        With every problem of the workloads and pools.
+    """
+    shelves = _shelves(fleet, which, progress, shortlists or ShortlistCache())
+    user_of, trips = round_trips(fleet)
+    running = _running(fleet)
+    parts: list[_Part] = []
+    for w in which:
+        workload = fleet.workloads[w]
+        for p, shelf in shelves[w]:
+            trip = float(np.nan_to_num(trips[user_of[w], p]))
+            rows = _worth_having(shelf, _limits(workload, trip), fleet)
+            if (w, p) in running:
+                rows = _with_running(shelf, rows, running[w, p])
+            parts.append(_Part(w, p, shelf, rows))
+    return _offers(fleet, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Offers of one workload in one pool."""
+
+    workload: int
+    pool: int
+    shelf: Shelf
+    rows: Ints
+
+
+def _shelves(
+    fleet: Fleet,
+    which: Sequence[int],
+    progress: Callable[[int], None] | None,
+    shortlists: ShortlistCache,
+) -> dict[int, list[tuple[int, Shelf]]]:
+    """Return, for every workload, the pools it may use and what there is on their accelerators."""
+    pools, resolved_instances = _asked(fleet, which)
+    made: dict[str, list[tuple[int, Shelf]]] = {}
+    evaluated = 0
+    for key, resolved in resolved_instances.items():
+        made[key] = []
+        for at, mine in enumerate(pools.values()):
+            told = None if progress is None else partial(_tell, progress, evaluated)
+            short = shortlists.shortlist(resolved, at, told)
+            evaluated += short.evaluated
+            shelf = _shelf(resolved, short.in_pool(resolved, at))
+            made[key] += [(pool, shelf) for pool in mine]
+        made[key].sort(key=lambda placed: placed[0])
+    return {w: made[_physics(fleet.workloads[w])] for w in which}
+
+
+def _tell(progress: Callable[[int], None], before: int, done: int) -> None:
+    progress(before + done)
+
+
+def _asked(
+    fleet: Fleet, which: Sequence[int]
+) -> tuple[dict[str, list[int]], dict[str, ResolvedInstance]]:
+    """Return the pools of every accelerator, and one question per physics of workloads."""
+    problems: list[Problem] = []
+    pools = _pools(fleet, problems)
+    resolved_instances: dict[str, ResolvedInstance | None] = {}
+    for w in which:
+        workload = fleet.workloads[w]
+        unfit = list(_unfit(workload, w))
+        problems += unfit
+        key = _physics(workload)
+        if unfit or not pools or key in resolved_instances:
+            continue
+        resolved_instances[key] = None
+        try:
+            resolved_instances[key] = resolve(_instance(fleet, workload, pools))
+        except InputError as error:
+            first = [mine[0] for mine in pools.values()]
+            problems += [_in_fleet(problem, w, first) for problem in error.problems]
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return pools, {key: found for key, found in resolved_instances.items() if found is not None}
+
+
+def _pools(fleet: Fleet, problems: list[Problem]) -> dict[str, list[int]]:
+    """Return the pools of every accelerator on which the engine runs."""
+    vendors: tuple[str, ...] | None = None
+    try:
+        vendors = None if fleet.engine is None else tuple(catalogue.engine(fleet.engine).vendors)
+    except InputError as error:
+        problems += [replace(problem, field="engine") for problem in error.problems]
+    found: dict[str, list[int]] = {}
+    for at, pool in enumerate(fleet.pools):
+        if pool.accelerator is None:
+            continue
+        try:
+            record = catalogue.accelerator(pool.accelerator)
+        except InputError as error:
+            field = f"pools[{at}].accelerator"
+            problems += [replace(problem, field=field) for problem in error.problems]
+            continue
+        if vendors is None or record.vendor in vendors:
+            found.setdefault(record.name, []).append(at)
+    if not found and not problems:
+        problems.append(_NO_POOL)
+    return found
+
+
+_NO_POOL = Problem(
+    field="pools",
+    found="no pool with an accelerator on which the engine runs",
+    expected="one at least, since workloads without candidate files are tabulated",
+    fix="Give pools an `accelerator` of the catalogue, or workloads `candidates`.",
+)
+
+
+def _unfit(workload: FleetWorkload, w: int) -> Iterator[Problem]:
+    """Object to workloads for which nothing can be tabulated."""
+    if workload.transformer is None:
+        yield Problem(
+            field=f"workloads[{w}].transformer",
+            found="nothing, nor `candidates`",
+            expected="what is served",
+            fix="Name a transformer of the catalogue, or a file of candidates.",
+        )
+    if workload.classes:
+        yield Problem(
+            field=f"workloads[{w}].classes",
+            found="classes without `candidates`",
+            expected="candidate files that state a rate for every class",
+            fix="Name files with the column `request_class`, or leave `classes` out.",
+        )
+
+
+def _physics(workload: FleetWorkload) -> str:
+    """Name what the numbers of a workload's deployments rest on."""
+    content = (
+        workload.transformer,
+        workload.input_tokens,
+        workload.output_tokens,
+        workload.drafts,
+        workload.quality,
+        workload.search,
+        workload.tokens_per_second_per_request is None,
+        workload.time_to_first_token_seconds is None,
+    )
+    return repr(content)
+
+
+def _instance(fleet: Fleet, workload: FleetWorkload, pools: Iterable[str]) -> Instance:
+    """Return the question of one workload on one accelerator of each kind."""
+    return Instance(
+        name=workload.name,
+        workload=Workload(
+            transformer=workload.transformer or "",
+            input_tokens=workload.input_tokens,
+            output_tokens=workload.output_tokens,
+            tokens_per_second_per_request=workload.tokens_per_second_per_request,
+            time_to_first_token_seconds=workload.time_to_first_token_seconds,
+            drafts=workload.drafts,
+        ),
+        # Prices are the fleet's own: any number will do here, and none is looked up.
+        pools=tuple(Pool(accelerator=name, dollars_per_gpu_hour=1.0) for name in pools),
+        search=workload.search,
+        quality=workload.quality,
+        engine=fleet.engine,
+    )
+
+
+def _in_fleet(problem: Problem, w: int, pools: Sequence[int]) -> Problem:
+    """Return a problem of an instance with its field as the fleet has it."""
+    part, dot, rest = problem.field.partition(".")
+    if part.startswith("pools["):
+        part = f"pools[{pools[int(part[6:-1])]}]"
+    elif part == "workload":
+        part = f"workloads[{w}]"
+    elif part != "engine":
+        part = f"workloads[{w}].{part}"
+    return replace(problem, field=f"{part}{dot}{rest}")
+
+
+def _shelf(resolved: ResolvedInstance, table: Candidates) -> Shelf:
+    table = table.take(fits_memory(table))
+    rate = table.replica_tokens_per_second / resolved.instance.workload.output_tokens
+    return Shelf(resolved, table, table.tpot_seconds, table.time_to_first_token_seconds, rate, {})
+
+
+def _limits(workload: FleetWorkload, trip: float) -> Key:
+    speed, first = workload.tokens_per_second_per_request, workload.time_to_first_token_seconds
+    return (np.inf if speed is None else 1.0 / speed), (np.inf if first is None else first), trip
+
+
+def _worth_having(shelf: Shelf, limits: Key, fleet: Fleet) -> Ints:
+    """Return the best deployment of every number of accelerators, or those that come nearest."""
+    if limits not in shelf.picked:
+        within = _within(shelf, limits, fleet)
+        if not len(shelf.table):
+            shelf.picked[limits] = np.zeros(0, dtype=np.int64)
+        elif not within.any():
+            nearest = {int(np.argmin(shelf.tpot)), int(np.argmin(shelf.ttft))}
+            shelf.picked[limits] = np.asarray(sorted(nearest), dtype=np.int64)
+        else:
+            shelf.picked[limits] = _best(shelf, np.flatnonzero(within))
+    return shelf.picked[limits]
+
+
+def _within(shelf: Shelf, limits: Key, fleet: Fleet) -> NDArray[np.bool_]:
+    tpot, ttft, trip = limits
+    first = shelf.ttft * fleet.prediction.time_to_first_token + trip
+    return (shelf.tpot <= tpot * (1 + SLACK)) & (first <= ttft * (1 + SLACK))
+
+
+def _best(shelf: Shelf, rows: Ints) -> Ints:
+    """Return the rows that serve more than any with as many accelerators or fewer."""
+    gpus = shelf.table.gpus_per_replica
+    order = rows[np.lexsort((shelf.tpot[rows], -shelf.rate[rows], gpus[rows]))]
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(shelf.rate[order])[:-1]))
+    return order[shelf.rate[order] > before]
+
+
+def _running(fleet: Fleet) -> dict[tuple[int, int], set[str]]:
+    """Return the labels that run, by workload and pool."""
+    workloads = {workload.name: at for at, workload in enumerate(fleet.workloads)}
+    pools = {pool.name: at for at, pool in enumerate(fleet.pools)}
+    found: dict[tuple[int, int], set[str]] = {}
+    for entry in fleet.running or ():
+        place = workloads.get(entry.workload, -1), pools.get(entry.pool, -1)
+        found.setdefault(place, set()).add(entry.label)
+    return found
+
+
+def _with_running(shelf: Shelf, rows: Ints, labels: set[str]) -> Ints:
+    """Return the rows and those that run already, which may not be the best any more."""
+    more = [at for at in range(len(shelf.table)) if _label(shelf, at) in labels]
+    found: Ints = np.unique(np.concatenate([rows, np.asarray(more, dtype=np.int64)]))
+    return found[np.argsort(shelf.table.gpus_per_replica[found], kind="stable")]
+
+
+def _label(shelf: Shelf, row: int) -> str:
+    """Name a deployment by everything that was decided: `tp4 pp1 batch47 fp8 kv bf16`."""
+    table, search = shelf.table, shelf.resolved.instance.search
+    words = [f"tp{table.tensor_parallel[row]}", f"pp{table.pipeline_parallel[row]}"]
+    if table.data_parallel[row] * table.expert_parallel[row] > 1:
+        words += [f"dp{table.data_parallel[row]}", f"ep{table.expert_parallel[row]}"]
+    words += [f"batch{table.batch[row]}", search.weights[table.weights[row]]]
+    words += ["kv", search.kv[table.kv[row]]]
+    if table.draft[row]:
+        name = draft_name(shelf.resolved, int(table.draft[row]))
+        words += ["draft", name, f"gamma{table.gamma[row]}"]
+    return " ".join(words)
+
+
+def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:
+    """Put the offers of all workloads and pools together."""
+
+    def column(values: Callable[[_Part], Floats]) -> Floats:
+        return np.concatenate([np.zeros(0), *map(values, parts)])
+
+    def gpus(part: _Part) -> Floats:
+        return part.shelf.table.gpus_per_replica[part.rows].astype(np.float64)
+
+    sizes = np.asarray([len(part.rows) for part in parts], dtype=np.int64)
+    total = int(sizes.sum())
+    classes = max(len(one.classes) or 1 for one in fleet.workloads)
+    rates = np.zeros((total, classes))
+    rates[:, 0] = column(lambda part: part.shelf.rate[part.rows])
+    return Offers(
+        workload=np.repeat(np.asarray([part.workload for part in parts], dtype=np.int64), sizes),
+        pool=np.repeat(np.asarray([part.pool for part in parts], dtype=np.int64), sizes),
+        label=tuple(_label(part.shelf, int(row)) for part in parts for row in part.rows),
+        gpus=column(gpus).astype(np.int64),
+        role=np.zeros(total, dtype=np.int64),
+        rates=rates,
+        tpot_seconds=column(lambda part: part.shelf.tpot[part.rows]),
+        ttft_seconds=column(lambda part: part.shelf.ttft[part.rows]),
+        dollars_per_hour=np.full(total, np.nan),
+        quality=column(_quality),
+    )
+
+
+def _quality(part: _Part) -> Floats:
+    """Return the quality of deployments by the workload's own table; NaN without one."""
+    instance, table = part.shelf.resolved.instance, part.shelf.table
+    if instance.quality is None:
+        return np.full(len(part.rows), np.nan)
+    weights, kv = instance.search.weights, instance.search.kv
+    of = [[instance.quality.of(weight, cache) for cache in kv] for weight in weights]
+    found: Floats = np.asarray(of)[table.weights[part.rows], table.kv[part.rows]]
+    return found

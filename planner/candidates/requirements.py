@@ -1,0 +1,121 @@
+"""Requirements: what a deployment must satisfy, and what it scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from planner.candidates.table import Candidates, Integers, available_gpus
+from planner.problem.resolve import ResolvedInstance
+from planner.terms.forward_pass import Floats
+
+Mask = npt.NDArray[np.bool_]
+
+SLACK = 1e-9
+"""Relative excess that counts as rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing every deployment must satisfy: `attained` at most, or at least, `limit`."""
+
+    name: str
+    attained: Floats
+    limit: Floats | float
+    at_most: bool
+    unit: str
+
+    @property
+    def met(self) -> Mask:
+        """Which candidates satisfy it."""
+        if self.at_most:
+            return self.attained <= np.asarray(self.limit) * (1.0 + SLACK)
+        return self.attained >= np.asarray(self.limit) * (1.0 - SLACK)
+
+
+def fits_memory(table: Candidates) -> Mask:
+    """Which candidates fit into the memory of their accelerators, whatever is asked."""
+    return fits_in(table.memory_bytes_per_gpu, table.usable_bytes_per_gpu)
+
+
+def fits_in(resident: Floats, usable: Floats | float) -> Mask:
+    """Where so many resident bytes fit into the usable ones."""
+    fits: Mask = np.asarray(resident <= np.asarray(usable) * (1.0 + SLACK))
+    return fits
+
+
+def requirements(resolved: ResolvedInstance, table: Candidates) -> list[Requirement]:
+    """List the requirements of an instance with what every candidate attains."""
+    instance, workload = resolved.instance, resolved.instance.workload
+    needed = table.replicas_needed(workload)
+    gpus = needed * table.gpus_per_replica
+    supply = available_gpus(resolved, table)
+    found = [
+        Requirement(
+            "memory_capacity", table.memory_bytes_per_gpu, table.usable_bytes_per_gpu, True, "B"
+        ),
+        Requirement("gpus", gpus, supply, True, "GPUs"),
+        Requirement("max_replicas", needed, float(instance.search.max_replicas), True, "replicas"),
+    ]
+    if workload.tokens_per_second_per_request is not None:
+        found.append(
+            Requirement(
+                "tokens_per_second_per_request",
+                table.tokens_per_second_per_request,
+                workload.tokens_per_second_per_request,
+                False,
+                "tok/s",
+            )
+        )
+    ceilings = (
+        (
+            "time_to_first_token_seconds",
+            table.time_to_first_token_seconds,
+            workload.time_to_first_token_seconds,
+            "s",
+        ),
+        (
+            "dollars_per_million_tokens_at_most",
+            table.dollars_per_million_tokens,
+            instance.dollars_per_million_tokens_at_most,
+            "$/Mtok",
+        ),
+        (
+            "dollars_per_hour_at_most",
+            table.dollars_per_hour(needed),
+            instance.dollars_per_hour_at_most,
+            "$/h",
+        ),
+    )
+    found += [
+        Requirement(name, attained, limit, True, unit)
+        for name, attained, limit, unit in ceilings
+        if limit is not None
+    ]
+    return found
+
+
+def all_met(found: list[Requirement]) -> Mask:
+    """Which candidates satisfy every requirement."""
+    met: Mask = np.logical_and.reduce([requirement.met for requirement in found])
+    return met
+
+
+def violations(found: list[Requirement]) -> Integers:
+    """Which requirements every candidate misses: bit i for the i-th."""
+    missed = np.zeros(len(found[0].attained), dtype=np.int64)
+    for bit, requirement in enumerate(found):
+        missed |= (~requirement.met).astype(np.int64) << bit
+    return missed
+
+
+def objective_values(resolved: ResolvedInstance, table: Candidates) -> Floats:
+    """What every candidate scores, to be minimised (speed counts negative)."""
+    aim = resolved.instance.aim
+    if aim == "tokens_per_second_per_request":
+        return -table.tokens_per_second_per_request
+    if aim == "dollars_per_million_tokens":
+        return table.dollars_per_million_tokens
+    return table.dollars_per_hour(table.replicas_needed(resolved.instance.workload))

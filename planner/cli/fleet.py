@@ -1,0 +1,245 @@
+"""The command `fleet`: fleets in, plans on the screen, in files and as pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.fleet_options import (
+    Gap,
+    How,
+    Method,
+    TimeLimit,
+    at_work,
+    check_places,
+    make_folder,
+    offered,
+)
+
+if TYPE_CHECKING:
+    from planner.plans.fleet_plan import FleetPlan
+    from planner.problem.fleet import Fleet
+
+EXAMPLES = (
+    "Example: planner fleet instances/day --folder plan --plot use.svg --stack areas.svg",
+    "planner fleet fleet.yaml --csv plan.csv --purchases bought.csv --gap 1e-3 --time-limit 60",
+    "planner fleet fleets/* --folder plans",
+    "planner check plan instances/day",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Where the answers go."""
+
+    csv: Path | None
+    purchases: Path | None
+    service: Path | None
+    plot: Path | None
+    stack: Path | None
+    folder: Path | None
+
+    def single(self) -> dict[str, Path]:
+        """Return the results that hold one fleet's answer, by option."""
+        named = {
+            "--csv": self.csv,
+            "--purchases": self.purchases,
+            "--service": self.service,
+            "--plot": self.plot,
+            "--stack": self.stack,
+        }
+        return {name: path for name, path in named.items() if path is not None}
+
+
+@app.command(epilog="\n\n".join([*EXAMPLES, EXIT_CODES]))
+def fleet(
+    fleets: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Fleet files (YAML or JSON), folders with fleet.yaml, or with llm-inferno's files."
+        ),
+    ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what runs where and when as CSV."),
+    ] = None,
+    purchases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is bought as CSV.")
+    ] = None,
+    service: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what each workload gets as CSV.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write all of this and summary.json here; of several fleets, in one folder each.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw how full the pools are (.svg, .png or .pdf)."),
+    ] = None,
+    stack: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw which workloads occupy each pool."),
+    ] = None,
+    method: Method = None,
+    gap: Gap = None,
+    time_limit: TimeLimit = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no plans.")] = False,
+) -> None:
+    """Plan fleets: which replicas run where and when, and what is bought, at least cost.
+
+    Each plan comes with a bound that no plan can beat, and has passed an independent checker.
+    """
+    results = Results(csv, purchases, service, plot, stack, folder)
+    homes = _homes(fleets, results)
+    for home in filter(None, homes):
+        make_folder(home)
+    _insist(fleets, results)
+    how = How(method, gap, time_limit)
+    codes = [
+        _answer(path, home, results, how, quiet) for path, home in zip(fleets, homes, strict=True)
+    ]
+    raise typer.Exit(exit_code(codes))
+
+
+def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
+    """Return the folder of each fleet's answer: that named, or of several fleets one within it."""
+    from planner.errors import InputError, Problem
+    from planner.io.fleet.fleet_file import FLEET_FILES
+
+    if results.folder is None or len(fleets) == 1:
+        return [results.folder] * len(fleets)
+    names = [
+        path.resolve().parent.name
+        if path.name in FLEET_FILES
+        else (path.resolve().name if path.is_dir() else path.stem)
+        for path in fleets
+    ]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        fix = "Each fleet's answer has a folder of the fleet's name; plan these one by one."
+        raise InputError(Problem("names that differ", f"{', '.join(twice)} twice", "--folder", fix))
+    return [results.folder / name for name in names]
+
+
+def _insist(fleets: Sequence[Path], results: Results) -> None:
+    """Refuse results that could not be written, before anything is solved."""
+    from planner.errors import InputError, Problem
+
+    single = results.single()
+    if len(fleets) > 1 and single:
+        fix = "With several fleets use --folder."
+        raise InputError(
+            Problem("one fleet beside it", f"{len(fleets)}", option, fix) for option in single
+        )
+    check_places(single.values(), (results.plot, results.stack))
+
+
+def _answer(path: Path, home: Path | None, results: Results, how: How, quiet: bool) -> str:
+    """Plan one fleet, show and write it; return its status. A failure is told at once."""
+    from planner.errors import InputError, PlannerError
+
+    try:
+        plan = _planned(path, how, quiet)
+    except PlannerError as error:
+        typer.echo(str(error), err=True)
+        return "input_error" if isinstance(error, InputError) else "error"
+    _show(plan, quiet)
+    _write(plan, home, results)
+    return plan.status
+
+
+def _planned(path: Path, how: How, quiet: bool) -> FleetPlan:
+    from planner.api import solve_fleet
+    from planner.io.fleet.fleet_file import open_fleet
+
+    asked, offers = open_fleet(path)
+    asked = how.applied(asked)
+    with at_work(path, asked, offers, quiet) as (offers, tell):
+        tell("solving", math.nan, math.nan)
+        return solve_fleet(asked, offers, tell)
+
+
+def _show(plan: FleetPlan, quiet: bool) -> None:
+    from rich.console import Console
+
+    from planner.reporting.terminal.fleet_plan import show_fleet_plan
+
+    if not (quiet and plan.found):
+        show_fleet_plan(plan, Console(stderr=quiet))
+
+
+def _write(plan: FleetPlan, home: Path | None, results: Results) -> None:
+    """Write whatever is asked for; pictures only of plans that were found."""
+    if home is not None:
+        plan.write(home)
+    for path, write in (
+        (results.csv, plan.to_csv),
+        (results.purchases, plan.purchases_csv),
+        (results.service, plan.service_csv),
+    ):
+        if path is not None:
+            write(path)
+    if results.plot or results.stack:
+        _draw(plan, results)
+
+
+def _draw(plan: FleetPlan, results: Results) -> None:
+    from planner.reporting.plots.fleet_plan import plot_use, plot_workloads
+
+    for path, draw in ((results.plot, plot_use), (results.stack, plot_workloads)):
+        if path is None:
+            continue
+        if plan.found:
+            draw(path, plan)
+        else:
+            typer.echo(f"{path}: not drawn, since there is no plan to draw.", err=True)
+
+
+def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
+    """Recompute the plan in a folder and tell what does not hold.
+
+    Returns
+    -------
+    int
+        Findings.
+    """
+    from planner.errors import InputError, Problem
+    from planner.io.fleet.fleet_file import located, open_fleet
+    from planner.plans.read_fleet import read_fleet_plan
+    from planner.verification.fleet.check_fleet_plan import check_fleet_plan
+
+    if len(fleets) != 1:
+        fix = "The folder holds the plan of one fleet; name that fleet behind it."
+        raise InputError(Problem("one fleet", str(len(fleets)), fix=fix, file=str(folder)))
+    plan = read_fleet_plan(folder)
+    asked, offers = open_fleet(fleets[0])
+    try:
+        offers = offered(asked) if offers is None else offers
+        findings = check_fleet_plan(plan, _with_gap_of(plan, asked), offers)
+    except InputError as error:
+        raise InputError(located(error.problems, fleets[0])) from None
+    proved = f" (gap {plan.gap:.2g})" if plan.found and not math.isnan(plan.gap) else ""
+    typer.echo(f"{plan.fleet}: {'does not hold' if findings else f'holds{proved}'}")
+    for finding in findings:
+        typer.echo(f"  {finding}", err=True)
+    return len(findings)
+
+
+def _with_gap_of(plan: FleetPlan, asked: Fleet) -> Fleet:
+    """Return a fleet that may be solved as roughly as its plan was: the gap is told instead.
+
+    It is no part of the question, and the command line may have asked for another.
+    """
+    if not plan.gap > asked.solver.relative_gap:
+        return asked
+    solver = asked.solver.model_copy(update={"relative_gap": plan.gap})
+    return asked.model_copy(update={"solver": solver})

@@ -1,0 +1,158 @@
+"""What commands about fleets share: how fleets are read and planned, and how far the work is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from planner.problem.fleet import Fleet
+    from planner.problem.offers import Offers
+
+PATIENCE = 1.0
+"""Seconds of silence before it is shown how far the work is."""
+LOG_SECONDS = 30.0
+"""Seconds between two lines of a log, where there is no terminal."""
+
+Tell = Callable[[str, float, float], None]
+Method = Annotated[
+    Literal["auto", "milp", "decomposition"] | None,
+    typer.Option(help="Use this formulation, whatever the fleet says."),
+]
+Gap = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=0.99, metavar="PART", help="Stop this near the optimum; 0 proves it."
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(min=0.1, metavar="S", help="Seconds after which the best plan so far is it."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to solve where the command line says so; None: as the fleet says."""
+
+    method: str | None
+    relative_gap: float | None
+    time_limit_seconds: float | None
+
+    def applied(self, fleet: Fleet) -> Fleet:
+        """Return a fleet that is solved like this."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return fleet.model_copy(update={"solver": fleet.solver.model_copy(update=said)})
+
+
+def check_places(files: Iterable[Path], pictures: Iterable[Path | None]) -> None:
+    """Refuse results that could not be written, before anything is solved."""
+    from planner.errors import OutputError
+
+    if some := [picture for picture in pictures if picture is not None]:
+        from planner.reporting.plots.style import check_suffix
+
+        for picture in some:
+            check_suffix(picture)
+    for path in files:
+        if not path.parent.is_dir():
+            reason = "no such file or directory"
+            raise OutputError(f"{path}: cannot write here ({reason}). Name another file.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, or say why it cannot be."""
+    from planner.errors import OutputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"{folder}: cannot write here ({reason}). Name another folder."
+        ) from error
+
+
+@contextmanager
+def at_work(
+    path: Path, asked: Fleet, offers: Offers | None, quiet: bool
+) -> Iterator[tuple[Offers, Tell]]:
+    """Yield what is on offer, and whom to tell how far the work is.
+
+    What turns out to be wrong on the way is placed in the fleet's file.
+    """
+    from planner.errors import InputError
+    from planner.io.fleet.fleet_file import located
+
+    try:
+        with _progress(asked.name, quiet) as tell:
+            yield offered(asked, tell) if offers is None else offers, tell
+    except InputError as error:
+        raise InputError(located(error.problems, path)) from None
+
+
+def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
+    """Return the deployments on offer to a fleet, and tell how many were evaluated."""
+    from planner.candidates.fleet.gather import offers
+
+    def told(done: int) -> None:
+        if tell is not None:
+            tell(f"{done:,} deployments evaluated", math.nan, math.nan)
+
+    return offers(asked, told)
+
+
+@contextmanager
+def _progress(name: str, quiet: bool) -> Iterator[Tell]:
+    """Show how far a fleet is, once it takes long: a line that changes, or lines of a log."""
+    from threading import Timer
+    from time import monotonic
+
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    seen = TextColumn("{task.description}", markup=False)
+    live = console.is_terminal and not quiet
+    bar = Progress(SpinnerColumn(), seen, TimeElapsedColumn(), console=console, transient=True)
+    line = bar.add_task(name)
+    logged = monotonic()
+
+    def tell(stage: str, cost: float, bound: float) -> None:
+        nonlocal logged
+        text = f"{name}: {_stage(stage, cost, bound)}"
+        bar.update(line, description=text)
+        if not live and monotonic() - logged >= LOG_SECONDS:
+            logged = monotonic()
+            console.print(Text(text), soft_wrap=True)
+
+    timer = Timer(PATIENCE, bar.start if live else lambda: None)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield tell
+    finally:
+        timer.cancel()
+        timer.join()
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _stage(stage: str, cost: float, bound: float) -> str:
+    """Say where the work is: what the best plan costs, and what none can be below."""
+    parts = [stage]
+    if math.isfinite(cost):
+        # The relaxation has parts of replicas; that is no plan yet.
+        parts.append(f"{'relaxed' if stage.endswith('relaxation') else 'plan'} ${cost:,.2f}")
+    if math.isfinite(bound):
+        parts.append(f"bound ${bound:,.2f}")
+    if math.isfinite(cost) and math.isfinite(bound) and cost:
+        parts.append(f"gap {max(0.0, (cost - bound) / abs(cost)):.2g}")
+    return ", ".join(parts)

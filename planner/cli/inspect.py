@@ -1,0 +1,123 @@
+"""The commands `check`, `estimate`, `catalogue`, `import-model` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app, instance_files
+
+if TYPE_CHECKING:
+    from planner.problem.instance import Instance
+
+
+@app.command(
+    epilog="Example: planner check plan.csv instances/llama-70b-chat/instance.yaml\n\n"
+    "planner check plan instances/day"
+)
+def check(
+    plan: Annotated[Path, typer.Argument(help="CSV of plans, or folder of a fleet's plan.")],
+    instances: Annotated[list[Path], typer.Argument(help="The instances, or fleet, they answer.")],
+) -> None:
+    """Recompute plans from their rows and the instances alone; exit code 1 if any is wrong."""
+    if plan.is_dir():
+        from planner.cli.fleet import check_folder
+
+        raise typer.Exit(NOT_SOLVED if check_folder(plan, instances) else 0)
+    from planner.verification.check_plan import check_file
+
+    wrong = 0
+    unread: set[str] = set()
+    for name, findings in check_file(plan, _readable(instances, unread)):
+        if name in unread:
+            typer.echo(f"{name}: not checked")
+            continue
+        wrong += bool(findings)
+        typer.echo(f"{name}: {'holds' if not findings else 'does not hold'}")
+        for finding in findings:
+            typer.echo(f"  {finding}", err=True)
+    raise typer.Exit(WRONG_INPUT if unread else NOT_SOLVED if wrong else 0)
+
+
+def _readable(paths: list[Path], unread: set[str]) -> Iterator[Instance]:
+    """Yield the instances of files, every point of a sweep; tell and note those that are wrong."""
+    from planner.batch.tasks import Tasks
+    from planner.errors import InputError
+
+    for task in Tasks(instance_files(paths)):
+        try:
+            yield task.instance()
+        except InputError as error:
+            typer.echo(str(error), err=True)
+            unread.add(task.name()[0])
+
+
+@app.command(epilog="Example: planner estimate deployments.csv --csv times.csv")
+def estimate(
+    deployments: Annotated[Path, typer.Argument(help="CSV, one deployment per row.")],
+    csv: Annotated[Path | None, typer.Option(help="Write the estimates as CSV.")] = None,
+) -> None:
+    """Time given deployments: columns transformer, accelerator, tensor_parallel, batch and more."""
+    from planner.analysis.estimate import estimate as time_all
+    from planner.analysis.estimate import read_deployments
+    from planner.io.output import csv_lines, header, write_text
+
+    table = time_all(read_deployments(deployments))
+    columns = [str(name) for name in table.columns]
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    text = header(columns) + csv_lines(rows, columns)
+    if csv is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(csv, text)
+
+
+@app.command(name="catalogue", epilog="Example: planner catalogue h100-sxm")
+def catalogue_(
+    name: Annotated[
+        str, typer.Argument(help="accelerators, transformers, profiles, or the name of one.")
+    ] = "all",
+) -> None:
+    """List what the catalogue holds, or show one entry with its sources."""
+    from rich.console import Console
+
+    from planner.reporting.terminal.catalogue import show
+
+    show(name, Console())
+
+
+@app.command(
+    name="import-model", epilog="Example: planner import-model config.json > my-model.yaml"
+)
+def import_model(
+    config: Annotated[Path, typer.Argument(help="A Hugging Face config.json.")],
+    name: Annotated[str | None, typer.Option(help="Slug of the entry.")] = None,
+) -> None:
+    """Describe a transformer from its config.json as a file of the catalogue."""
+    from dataclasses import replace
+    from datetime import date
+
+    from planner.catalogue.huggingface import read_config
+    from planner.catalogue.to_yaml import as_yaml
+
+    read = replace(read_config(config), date=date.today().isoformat())
+    typer.echo(as_yaml(read, name), nl=False)
+
+
+@app.command(epilog="Example: planner schema > instance.schema.json")
+def schema(
+    fleet: Annotated[bool, typer.Option("--fleet", help="That of fleet files instead.")] = False,
+) -> None:
+    """Print the JSON Schema of instance files, or of fleet files."""
+    if fleet:
+        from planner.io.fleet.json_schema import fleet_schema
+
+        typer.echo(json.dumps(fleet_schema(), indent=2))
+        return
+    from planner.problem.instance import Instance
+
+    typer.echo(json.dumps(Instance.model_json_schema(by_alias=True), indent=2))

@@ -1,1 +1,0 @@
-"""Explanations: why a plan is what it is, and what would change it."""

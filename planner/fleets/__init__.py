@@ -1,1 +1,0 @@
-"""Fleets: many workloads over mixed, scarce, priced pools through the day."""

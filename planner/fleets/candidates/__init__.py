@@ -1,1 +1,0 @@
-"""Candidates of a fleet: from files, or the planner's own, to the deployments on offer."""

@@ -1,1 +1,0 @@
-"""Checking: a fleet's plan recomputed from the question and the offers alone."""

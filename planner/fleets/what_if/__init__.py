@@ -1,1 +1,0 @@
-"""What if: guarantees given up, demand above plan, workloads that rise at once."""

@@ -1,0 +1,208 @@
+"""The subproblems of a fleet: one per workload and period, and the capacity types they share.
+
+A capacity type is a pool's accelerators of one kind: steady, spot, or priced by the replica itself.
+A replica that serves as much on spot accelerators as on steady ones is in a capacity type of its
+own, either: told apart only at the end, such replicas leave half as much to choose from. All that
+blocks have in common is how many accelerators of each capacity type they occupy in each period
+(G1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from planner.candidates.fleet.model_data import Bools, Floats, Ints, ModelData
+
+STEADY, SPOT, OWN, EITHER = 0, 1, 2, 3
+KINDS = 4
+UNLIMITED = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Subproblems:
+    """B blocks; their choices are padded to the same number m, with -1 where there is none."""
+
+    workload: Ints
+    """(B,) index of the workload."""
+    period: Ints
+    """(B,) index of the period."""
+    choice: Ints
+    """(W, m) choices of each workload; -1 is none."""
+    gpus: Floats
+    """(W, m) accelerators of one replica."""
+    rate: Floats
+    """(W, m) requests per second of one replica; 1 where there is none."""
+    capacity_type: Ints
+    """(W, m) capacity type of each choice."""
+    dollars: Floats
+    """(W, m) own price of a replica and hour; 0 where its capacity type has one, infinite where
+    there is no
+    choice."""
+    most: Floats
+    """(W, m) most replicas that fit into the pool."""
+    demand: Floats
+    """(B,) requests per second."""
+    least: Ints
+    """(W,) fewest replicas."""
+    survives: Bools
+    """(W,) whether any one replica may be lost."""
+    mixes: Bools
+    """(W,) whether choices may be mixed."""
+    shed_most: Floats
+    """(B,) requests per second that may be refused."""
+    shed_dollars: Floats
+    """(B,) cost of refusing one request per second through the period."""
+    hours: Floats
+    """(T,) of each period."""
+    capacity_types: int
+    """Number of capacity types: `KINDS` for every pool."""
+
+    @property
+    def number(self) -> int:
+        """How many blocks there are."""
+        return len(self.workload)
+
+    @property
+    def periods(self) -> int:
+        """How many periods there are."""
+        return len(self.hours)
+
+    def of(self, workloads: Ints) -> Subproblems:
+        """Return the blocks of some workloads, with all their periods."""
+        place = np.full(len(self.least), -1, dtype=np.int64)
+        place[workloads] = np.arange(len(workloads))
+        rows = np.flatnonzero(place[self.workload] >= 0)
+        chosen = {name: getattr(self, name)[workloads] for name in OF_WORKLOADS}
+        return replace(self._rows(rows), workload=place[self.workload[rows]], **chosen)
+
+    def at(self, period: int) -> Subproblems:
+        """Return the blocks of one period."""
+        kept = self._rows(np.flatnonzero(self.period == period))
+        none = np.zeros(kept.number, dtype=np.int64)
+        return replace(kept, period=none, hours=self.hours[[period]])
+
+    def _rows(self, rows: Ints) -> Subproblems:
+        return replace(self, **{name: getattr(self, name)[rows] for name in OF_BLOCKS})
+
+
+OF_WORKLOADS = (
+    *("choice", "gpus", "rate", "capacity_type", "dollars"),
+    *("most", "least", "survives", "mixes"),
+)
+OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
+
+
+def twins(data: ModelData) -> Ints:
+    """Return for every steady choice the spot one that differs in nothing but its capacity type.
+
+    Returns
+    -------
+    ndarray, shape (C,)
+        Index of the choice; -1 where there is none, where starts cost, or where a replica has a
+        price of its own.
+    """
+    choices = data.choices
+    found = np.full(len(choices), -1, dtype=np.int64)
+    alike = np.isnan(choices.dollars_per_hour)
+    if starts_count(data):
+        alike &= choices.startup_dollars == 0
+    # Only pools with spot accelerators have any: most large fleets need not be looked through.
+    alike &= np.isin(choices.pool, choices.pool[choices.spot])
+    rows = np.flatnonzero(alike)
+    said = (choices.workload, choices.pool, choices.gpus, choices.role, *choices.rates.T)
+    described = np.column_stack([values[rows] for values in said])
+    _, kind = np.unique(described, axis=0, return_inverse=True)
+    spot = choices.spot[rows]
+    first = np.full(len(rows), -1, dtype=np.int64)
+    first[kind[spot][::-1]] = rows[spot][::-1]
+    _, once = np.unique(kind[~spot], return_index=True)
+    found[rows[~spot][once]] = first[kind[~spot][once]]
+    return found
+
+
+def decompose(data: ModelData, symmetric: Ints | None = None) -> Subproblems:
+    """Take a fleet apart (G1).
+
+    Parameters
+    ----------
+    data : ModelData
+        Of a fleet that `unsupported` has no objection to.
+    symmetric : ndarray, optional
+        Choices not to be told apart, from `twins`.
+    """
+    wanted, horizon = data.wanted, data.horizon
+    workloads, periods = wanted.demand.shape
+    symmetric = np.full(len(data.choices), -1, dtype=np.int64) if symmetric is None else symmetric
+    choice = _padded(data.choices.workload, workloads, symmetric[symmetric >= 0])
+    hours = horizon.hours
+    demand = wanted.demand.ravel()
+    return Subproblems(
+        workload=np.repeat(np.arange(workloads), periods),
+        period=np.tile(np.arange(periods), workloads),
+        choice=choice,
+        demand=demand,
+        least=wanted.least,
+        survives=wanted.survives,
+        mixes=wanted.mixes,
+        shed_most=demand * np.repeat(wanted.shed_at_most, periods),
+        shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
+        hours=hours,
+        capacity_types=KINDS * len(data.pool_supply.gpus),
+        **_described(data, choice, symmetric >= 0),
+    )
+
+
+def _padded(workload: Ints, workloads: int, without: Ints) -> Ints:
+    """Return the choices of each workload side by side, some left out."""
+    rows = np.delete(np.arange(len(workload)), without)
+    workload = workload[rows]
+    number = np.bincount(workload, minlength=workloads)
+    first = np.concatenate(([0], np.cumsum(number)[:-1]))
+    choice = np.full((workloads, max(int(number.max(initial=0)), 1)), -1, dtype=np.int64)
+    choice[workload, np.arange(len(workload)) - first[workload]] = rows
+    return choice
+
+
+def _described(data: ModelData, choice: Ints, either: Bools) -> dict[str, Any]:
+    """Return what choices take and serve, in the shape of `choice`."""
+    choices, pool_supply = data.choices, data.pool_supply
+    own = np.isfinite(choices.dollars_per_hour)
+    kind = np.where(own, OWN, np.where(choices.spot, SPOT, np.where(either, EITHER, STEADY)))
+    fitting = np.floor(np.minimum(pool_supply.gpus[choices.pool], UNLIMITED) / choices.gpus)
+    there = choice >= 0
+
+    def padded(values: Floats | Ints, otherwise: float) -> Floats:
+        full = np.full(choice.shape, otherwise)
+        full[there] = values[choice[there]]
+        return full
+
+    return {
+        "gpus": padded(choices.gpus, 0.0),
+        "rate": padded(choices.rates[:, 0], 1.0),
+        "capacity_type": padded(KINDS * choices.pool + kind, 0).astype(np.int64),
+        "dollars": padded(np.where(own, choices.dollars_per_hour, 0.0), np.inf),
+        "most": padded(fitting, 0.0),
+    }
+
+
+def starts_count(data: ModelData) -> bool:
+    """Tell whether starting replicas costs anything."""
+    some = bool(np.any(data.choices.startup_dollars > 0))
+    return some and (bool(np.any(data.horizon.before >= 0)) or data.has_running)
+
+
+def unsupported(data: ModelData) -> str:
+    """Say what of a fleet this formulation cannot express; nothing where it can."""
+    if data.choices.rates.shape[1] > 1:
+        return "request classes"
+    if np.any(data.choices.role > 0):
+        return "prefill and decode workers"
+    spanning = min(data.limits.dollars, data.limits.kilograms)
+    if starts_count(data) and np.isfinite(spanning):
+        return "start-up costs beside a budget or a cap on carbon"
+    if data.limits.rising > 0:
+        return "robustness"
+    return ""

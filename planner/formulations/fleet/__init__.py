@@ -1,0 +1,1 @@
+"""Formulation F: a fleet as one mixed-integer program in Pyomo."""

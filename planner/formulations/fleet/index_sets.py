@@ -1,0 +1,189 @@
+"""A fleet's figures beside names for them, as terms of a linear model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pyomo.core.expr import LinearExpression
+
+from planner.candidates.fleet.model_data import Bools, Floats, Ints, ModelData
+from planner.formulations.fleet import variable_bounds
+
+Terms = Iterable[tuple[float, Any]]
+"""Coefficients and variables."""
+CAPACITY_TYPES = ("steady", "spot")
+"""What a replica runs on: accelerators reserved or on demand, or those that can be taken away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the components of a model are called; each name at most once."""
+
+    workloads: tuple[str, ...]
+    pools: tuple[str, ...]
+    choices: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def numbered(data: ModelData) -> Names:
+    """Names made of numbers: workload, pool, capacity type and row of the offers of each choice."""
+    choices = data.choices
+    capacity_types = [CAPACITY_TYPES[int(spot)] for spot in choices.spot]
+    rows = zip(choices.workload, choices.pool, capacity_types, choices.offer, strict=True)
+    return Names(
+        tuple(f"w{index}" for index in range(len(data.wanted.demand))),
+        tuple(f"p{index}" for index in range(len(data.pool_supply.gpus))),
+        tuple(
+            f"w{workload}_p{pool}_{capacity_type}_{offer}"
+            for workload, pool, capacity_type, offer in rows
+        ),
+        tuple(f"k{index}" for index in range(data.wanted.shares.shape[1])),
+    )
+
+
+@dataclass(frozen=True)
+class IndexSets:
+    """A fleet beside the names of its parts and the bounds that follow from its figures."""
+
+    data: ModelData
+    names: Names
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """Names of the periods."""
+        return self.data.horizon.names
+
+    @cached_property
+    def most(self) -> Ints:
+        """(C, T) most replicas."""
+        return variable_bounds.most_replicas(self.data)
+
+    @cached_property
+    def alike(self) -> Bools:
+        """(W,) whether the requests of a workload are of one class."""
+        return variable_bounds.alike(self.data)
+
+    @cached_property
+    def rate(self) -> Floats:
+        """(C,) requests per second of a replica where requests are alike."""
+        return variable_bounds.rate(self.data)
+
+    @cached_property
+    def own(self) -> Bools:
+        """(C,) whether a replica has its own price."""
+        return variable_bounds.has_own_price(self.data)
+
+    @cached_property
+    def stages(self) -> list[dict[str, list[int]]]:
+        """Choices that serve each stage of each workload."""
+        count = len(self.names.workloads)
+        return [variable_bounds.stages_of(self.data, workload) for workload in range(count)]
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Every choice and period."""
+        return [(c, t) for c in range(len(self.names.choices)) for t in range(len(self.periods))]
+
+    def choice(self, c: Any, t: int) -> tuple[str, str]:
+        """Index of a choice and period."""
+        return self.names.choices[c], self.periods[t]
+
+    def workload(self, w: Any, t: int) -> tuple[str, str]:
+        """Index of a workload and period."""
+        return self.names.workloads[w], self.periods[t]
+
+    def busy(self) -> Iterator[tuple[int, int]]:
+        """Every workload and period in which there is demand."""
+        for w, t in np.argwhere(self.data.wanted.demand > 0):
+            yield int(w), int(t)
+
+    def paying(self, p: int, capacity_type: str) -> list[int]:
+        """Choices whose replicas occupy what is bought in a capacity type of a pool."""
+        choices = self.data.choices
+        capacity_types = choices.spot == (capacity_type == "spot")
+        return np.flatnonzero((choices.pool == p) & capacity_types & ~self.own).tolist()
+
+    def covered(self) -> dict[tuple[str, str, str], tuple[int, int, list[int]]]:
+        """Stages to cover where requests are alike: workload, period and choices."""
+        return {
+            (self.names.workloads[w], stage, self.periods[t]): (w, t, rows)
+            for w, t in self.busy()
+            if self.alike[w]
+            for stage, rows in self.stages[w].items()
+        }
+
+    def served(self) -> dict[tuple[str, str, str], tuple[int, int, int]]:
+        """Choices, classes and periods in which the choice can serve the class."""
+        wanted, choices = self.data.wanted, self.data.choices
+        return {
+            (self.names.choices[c], self.names.classes[k], self.periods[t]): (c, int(k), t)
+            for c, t in self.pairs
+            if not self.alike[choices.workload[c]] and wanted.demand[choices.workload[c], t] > 0
+            for k in np.flatnonzero(
+                (choices.rates[c] > 0) & (wanted.shares[choices.workload[c]] > 0)
+            )
+        }
+
+    def covered_classes(self) -> dict[tuple[str, str, str], tuple[int, int, int]]:
+        """Classes to cover where requests differ: workload, class and period."""
+        return {
+            (self.names.workloads[w], self.names.classes[k], self.periods[t]): (w, int(k), t)
+            for w, t in self.busy()
+            if not self.alike[w]
+            for k in np.flatnonzero(self.data.wanted.shares[w] > 0)
+        }
+
+    def demanded(self, c: int, k: int, t: int) -> float:
+        """Requests per second of a class that a choice might have to serve."""
+        w = self.data.choices.workload[c]
+        return float(self.data.wanted.demand[w, t] * self.data.wanted.shares[w, k])
+
+
+def total(terms: Iterable[tuple[float, Any]]) -> Any:
+    """Sum of coefficients times variables; read by solvers several times faster than products."""
+    found = list(terms)
+    return LinearExpression(
+        linear_coefs=[float(weight) for weight, _ in found],
+        linear_vars=[variable for _, variable in found],
+    )
+
+
+def within(terms: Iterable[tuple[float, Any]], limit: float) -> Any:
+    """A sum that is no more than a limit, in parts of it."""
+    scale = 1.0 / limit if limit > 0 else 1.0
+    return total((scale * weight, variable) for weight, variable in terms) <= scale * limit
+
+
+def running(of: IndexSets, replicas: Any, rows: list[int], t: int, demand: float) -> Terms:
+    """Parts of the demand that replicas serve.
+
+    A rate above the demand counts as the demand: the same for whole replicas, and tighter.
+    """
+    for c in rows:
+        yield min(of.rate[c] / demand, 1.0), replicas[of.choice(c, t)]
+
+
+def refused(of: IndexSets, shed: Any, w: int, t: int, demand: float) -> Any:
+    """The part of the demand that is refused."""
+    return 1.0 / demand, shed[of.workload(w, t)]
+
+
+def serving(of: IndexSets, served: Any, at: tuple[int, int, int], demand: float) -> Terms:
+    """Parts of a class's demand that the choices of its workload serve."""
+    w, k, t = at
+    for c in np.flatnonzero(of.data.choices.workload == w):
+        index = (of.names.choices[c], of.names.classes[k], of.periods[t])
+        if index in served:
+            yield 1.0 / (demand * of.data.wanted.shares[w, k]), served[index]
+
+
+def loading(of: IndexSets, served: Any, c: int, t: int) -> Terms:
+    """Replicas that are busy with what a choice serves, in parts of one."""
+    for k, name in enumerate(of.names.classes):
+        index = (of.names.choices[c], name, of.periods[t])
+        if index in served:
+            yield 1.0 / of.data.choices.rates[c, k], served[index]

@@ -1,0 +1,251 @@
+"""Formulation F: many workloads over mixed, scarce, priced pools, every replica a decision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from planner.candidates.fleet.model_data import ModelData, SolveResult
+from planner.formulations.fleet import costs, extract_solution, purchases, robust, variable_bounds
+from planner.formulations.fleet.index_sets import (
+    IndexSets,
+    Names,
+    loading,
+    numbered,
+    refused,
+    running,
+    serving,
+    total,
+)
+from planner.formulations.fleet.ties import tie_breaks
+from solvers import Outcome, Status, solve_in_turn
+
+TIES_UP_TO = 150
+"""Choices x periods up to which the optimum is proved without a gap and ties are broken."""
+
+
+def build(data: ModelData, names: Names | None = None) -> pyo.ConcreteModel:
+    """Formulate which replicas run where and when, and what is bought for them.
+
+    Parameters
+    ----------
+    data : ModelData
+        The fleet.
+    names : Names, optional
+        What its parts are called; numbered where left out.
+
+    Returns
+    -------
+    ConcreteModel
+        With `replicas[choice, period]` and the other decisions, all bounded, and the objective
+        `best`. Amounts bought are in purchase increments: nodes where pools are bought by the node.
+
+    Raises
+    ------
+    ValueError
+        Where N+1 is wanted of a workload with several request classes.
+    """
+    of = IndexSets(data, names or numbered(data))
+    if (data.wanted.survives & ~of.alike).any():
+        raise ValueError("N+1 of workloads with several request classes is not formulated")
+    m = pyo.ConcreteModel(name="fleet")
+    _decisions(m, of)
+    _coverage(m, of)
+    _losses(m, of)
+    _deployments(m, of)
+    if data.limits.rising:
+        robust.rises(m, of)
+    purchases.purchases(m, of)
+    purchases.starts(m, of)
+    purchases.objective(m, of)
+    purchases.limits(m, of)
+    return m
+
+
+def solve(
+    data: ModelData,
+    names: Names | None = None,
+    *,
+    solver: str = "highs",
+    time_limit_seconds: float = 300.0,
+    relative_gap: float = 0.0,
+    labels: Sequence[str] | None = None,
+) -> SolveResult:
+    """Find the cheapest plan of a fleet, with a proof.
+
+    Parameters
+    ----------
+    data : ModelData
+        The fleet.
+    names : Names, optional
+        What the parts of the model are called; numbered where left out.
+    solver : str
+        `highs` or `scip`.
+    time_limit_seconds, relative_gap : float
+        When to stop: seconds, and (objective - bound) / objective.
+    labels : sequence of str, length C, optional
+        What the deployments of the choices are called: ties of a fleet up to `TIES_UP_TO` are
+        broken down to them (F13), so that every release of a solver finds the same plan. Left out:
+        ties stay open.
+
+    Returns
+    -------
+    SolveResult
+        With the decisions where there are any; dollars are recomputed from them.
+    """
+    m = build(data, names)
+    of = IndexSets(data, names or numbered(data))
+    small = len(of.pairs) <= TIES_UP_TO
+    ties = tie_breaks(m, of, labels) if labels is not None and small else []
+    outcome = solve_in_turn(
+        m,
+        [m.best, *ties],
+        solver=solver,
+        time_limit_seconds=time_limit_seconds,
+        relative_gap=0.0 if ties else relative_gap,
+        tolerance=variable_bounds.TOLERANCE,
+        tie=variable_bounds.TOLERANCE,
+    )
+    status, seconds = _status(outcome, relative_gap), outcome.seconds
+    if not outcome.has_solution:
+        return SolveResult(status, None, math.nan, math.nan, seconds, outcome.solver)
+    decisions = extract_solution.decisions(data, m)
+    dollars = costs.objective(data, decisions)
+    bound = min(outcome.bound, dollars)
+    return SolveResult(status, decisions, dollars, bound, seconds, outcome.solver)
+
+
+def _status(outcome: Outcome, relative_gap: float) -> str:
+    """Whether the gap asked for is reached; a fleet solved without a gap may run out of time."""
+    near = outcome.status is Status.FEASIBLE and outcome.gap <= relative_gap
+    return str(Status.OPTIMAL if near else outcome.status)
+
+
+def _decisions(m: pyo.ConcreteModel, of: IndexSets) -> None:
+    """Whole replicas, what is bought for them, and (F8) what may be refused."""
+    m.CHOICES = pyo.Set(initialize=of.names.choices)
+    m.POOLS = pyo.Set(initialize=of.names.pools)
+    m.CLASSES = pyo.Set(initialize=of.names.classes)
+    m.PERIODS = pyo.Set(initialize=of.periods)
+    m.replicas = pyo.Var(
+        m.CHOICES, m.PERIODS, domain=pyo.NonNegativeIntegers, doc="replicas of this deployment"
+    )
+    for (c, t), most in np.ndenumerate(of.most):
+        m.replicas[of.choice(c, t)].bounds = (0, int(most))
+    purchases.amounts(m, of)
+    most_refused = {
+        of.workload(w, t): float(of.data.wanted.demand[w, t] * of.data.wanted.shed_at_most[w])
+        for w, t in of.busy()
+    }
+    m.shed = pyo.Var(
+        list(most_refused),
+        bounds=lambda _, *at: (0.0, most_refused[at]),
+        doc="(F8) requests per second refused, no more than allowed",
+    )
+
+
+def _coverage(m: pyo.ConcreteModel, of: IndexSets) -> None:
+    """(F1) Every request class is served, (F2) by replicas that can."""
+    wanted = of.data.wanted
+    stages, classes, served = of.covered(), of.covered_classes(), of.served()
+
+    @m.Constraint(list(stages), doc="(F1) every stage of the requests is served or refused")
+    def covered(m: Any, *at: Any) -> Any:
+        w, t, rows = stages[at]
+        demand = wanted.demand[w, t]
+        by_all = running(of, m.replicas, rows, t, demand)
+        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0
+
+    m.served = pyo.Var(
+        list(served),
+        bounds=lambda _, *at: (0.0, of.demanded(*served[at])),
+        doc="requests per second of this class that this deployment serves",
+    )
+
+    @m.Constraint(list(classes), doc="(F1) every request class is served or refused")
+    def class_covered(m: Any, *at: Any) -> Any:
+        w, k, t = classes[at]
+        demand = wanted.demand[w, t]
+        by_all = serving(of, m.served, (w, k, t), demand)
+        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0
+
+    loaded = {of.choice(c, t): (c, t) for c, _, t in served.values()}
+
+    @m.Constraint(list(loaded), doc="(F2) replicas serve no more than they can")
+    def within_capacity(m: Any, *at: Any) -> Any:
+        busy = loading(of, m.served, *loaded[at])
+        return total([*busy, (-1.0, m.replicas[at])]) <= 0.0
+
+
+def _losses(m: pyo.ConcreteModel, of: IndexSets) -> None:
+    """(F2) What is left serves all when one replica is lost; which deployments are used."""
+    wanted, workload = of.data.wanted, of.data.choices.workload
+    counted = wanted.survives | ~wanted.mixes
+    used = {of.choice(c, t): (c, t) for c, t in of.pairs if counted[workload[c]]}
+    m.used = pyo.Var(list(used), domain=pyo.Binary, doc="whether this deployment is used")
+
+    @m.Constraint(list(used), doc="(F2) only what is used has replicas")
+    def replicas_are_used(m: Any, *at: Any) -> Any:
+        return total([(1.0, m.replicas[at]), (-float(of.most[used[at]]), m.used[at])]) <= 0.0
+
+    losses = {
+        (*at, of.names.choices[c]): (w, t, rows, c)
+        for at, (w, t, rows) in of.covered().items()
+        for c in rows
+        if wanted.survives[w]
+    }
+
+    @m.Constraint(list(losses), doc="(F2) with one replica fewer of a used deployment, too")
+    def survives_a_loss(m: Any, *at: Any) -> Any:
+        w, t, rows, c = losses[at]
+        demand = wanted.demand[w, t]
+        lost = -min(of.rate[c] / demand, 1.0), m.used[of.choice(c, t)]
+        left = [*running(of, m.replicas, rows, t, demand), lost, refused(of, m.shed, w, t, demand)]
+        return total(left) >= 1.0
+
+
+def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
+    """(F10) Fewest replicas, and (F11) one deployment where they may not be mixed."""
+    wanted, choices = of.data.wanted, of.data.choices
+    least = {
+        of.workload(w, t): (w, t)
+        for w in np.flatnonzero(wanted.least > 0)
+        for t in range(len(of.periods))
+    }
+
+    @m.Constraint(list(least), doc="(F10) no fewer replicas than wanted")
+    def fewest_replicas(m: Any, *at: Any) -> Any:
+        w, t = least[at]
+        rows = np.flatnonzero(choices.workload == w)
+        return total((1.0, m.replicas[of.choice(c, t)]) for c in rows) >= float(wanted.least[w])
+
+    alone = {
+        (name, stage, period): (rows, t)
+        for w, name in enumerate(of.names.workloads)
+        for stage, rows in of.stages[w].items()
+        for t, period in enumerate(of.periods)
+        if not wanted.mixes[w] and len(rows) > 1
+    }
+
+    @m.Constraint(list(alone), doc="(F11) one deployment serves each stage")
+    def one_deployment(m: Any, *at: Any) -> Any:
+        rows, t = alone[at]
+        return total((1.0, m.used[of.choice(c, t)]) for c in rows) <= 1.0
+
+    needed = variable_bounds.fewest_alone(
+        of.data, wanted.demand * (1 - wanted.shed_at_most[:, None])
+    )
+    needed += (needed > 0) & wanted.survives[choices.workload][:, None]
+    single = {
+        of.choice(c, t): float(needed[c, t])
+        for c, t in of.pairs
+        if needed[c, t] > 1 and not wanted.mixes[choices.workload[c]]
+    }
+
+    @m.Constraint(list(single), doc="(F11) valid: the one deployment needs whole replicas")
+    def whole_replicas(m: Any, *at: Any) -> Any:
+        return total([(1.0, m.replicas[at]), (-single[at], m.used[at])]) >= 0.0

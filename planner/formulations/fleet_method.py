@@ -1,0 +1,87 @@
+"""Which formulation plans a fleet: F for small ones, G for large ones, both where a gap is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from planner.candidates.fleet.model_data import ModelData, SolveResult
+from planner.errors import InputError, Problem
+from planner.formulations.column_generation import algorithm
+from planner.formulations.column_generation.algorithm import DualPrices
+from planner.formulations.column_generation.pricing_loop import Progress
+from planner.formulations.column_generation.subproblems import unsupported
+from planner.problem.fleet import FleetSolver
+
+LARGEST_MILP = 150
+"""Choices x periods up to which `auto` takes the plain formulation."""
+LARGEST_SECOND = 5_000
+"""Choices x periods up to which it takes that where the decomposition left a gap."""
+PRICING_SECONDS = 5.0
+"""Time for shadow prices beside the plain formulation."""
+FIRST_PART = 0.3
+"""Part of the time that the decomposition gets of a fleet up to that size."""
+
+
+def chosen_method(solver: FleetSolver, data: ModelData) -> str:
+    """Return the formulation that is asked for, or fits.
+
+    Raises
+    ------
+    InputError
+        Where the decomposition is asked for what it cannot express.
+    """
+    lacking = unsupported(data)
+    if solver.method == "decomposition" and lacking:
+        expected = "`milp` or `auto`"
+        fix = f"The decomposition knows no {lacking}."
+        raise InputError(Problem(expected, "`decomposition`", "solver.method", fix))
+    if solver.method != "auto":
+        return solver.method
+    size = len(data.choices) * len(data.horizon)
+    return "milp" if lacking or size <= LARGEST_MILP else "decomposition"
+
+
+def decide(
+    data: ModelData,
+    solver: FleetSolver,
+    method: str,
+    progress: Progress | None = None,
+    labels: Sequence[str] | None = None,
+) -> tuple[SolveResult, DualPrices | None]:
+    """Solve the figures of a fleet with one formulation.
+
+    Returns
+    -------
+    Verdict
+        What was decided and proved.
+    DualPrices or None
+        What scarce things are worth: the decomposition knows, and its relaxation of a fleet that
+        the plain formulation solves.
+    """
+    seconds, gap = solver.time_limit_seconds, solver.relative_gap
+    if method == "milp":
+        found = _milp(data, seconds, gap, labels)
+        there = found.decisions is not None
+        prices = algorithm.shadow_prices(data, PRICING_SECONDS) if there else None
+        return found, prices
+    started = time.perf_counter()
+    twice = solver.method == "auto" and len(data.choices) * len(data.horizon) <= LARGEST_SECOND
+    result, shadow = algorithm.solve(
+        data,
+        time_limit_seconds=FIRST_PART * seconds if twice else seconds,
+        relative_gap=gap,
+        progress=progress,
+    )
+    left = seconds - (time.perf_counter() - started)
+    if twice and result.status in ("time_limit", "no_solution_in_time") and left > 1.0:
+        second = _milp(data, left, gap, labels)
+        result = algorithm.better(result, second, gap)
+    return result, shadow
+
+
+def _milp(data: ModelData, seconds: float, gap: float, labels: Sequence[str] | None) -> SolveResult:
+    """Solve the plain formulation. It brings Pyomo, which takes its time to load."""
+    from planner.formulations.fleet import milp
+
+    return milp.solve(data, time_limit_seconds=seconds, relative_gap=gap, labels=labels)

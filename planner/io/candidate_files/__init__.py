@@ -1,0 +1,1 @@
+"""CSV files of measured or tabulated deployments, joined with a fleet by name."""

@@ -1,0 +1,268 @@
+"""Fleet files: YAML or JSON with CSV tables in, a fleet or every problem with its line out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from planner.errors import InputError, Problem
+from planner.io.fleet.csv_tables import Listing, read_listing
+from planner.io.fleet.demand_csv import DemandTable, read_demand
+from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
+from planner.io.instance_file import read_text
+from planner.io.llm_inferno.convert import read_inferno
+from planner.io.llm_inferno.json_files import is_inferno
+from planner.io.schema_errors import placed
+from planner.io.yaml_json import Source
+from planner.problem.fleet import Fleet, FleetWorkload
+from planner.problem.offers import Offers
+from planner.problem.resolve import is_config
+from planner.problem.validate_fleet import validate_fleet
+
+FLEET_FILES = ("fleet.yaml", "fleet.yml", "fleet.json")
+"""Names under which a folder's fleet is looked for."""
+
+
+def read_fleet(path: str | Path) -> Fleet:
+    """Read a fleet and check that it makes sense.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML or JSON file, or a folder with `fleet.yaml` or llm-inferno's files.
+
+    Returns
+    -------
+    Fleet
+        One that `validate_fleet` has no objection to.
+
+    Raises
+    ------
+    InputError
+        With every problem found, each with file, line and field.
+    """
+    return open_fleet(path)[0]
+
+
+def open_fleet(path: str | Path) -> tuple[Fleet, Offers | None]:
+    """Read a fleet, and its offers where they come with it.
+
+    Parameters
+    ----------
+    path : str or Path
+        As `read_fleet` takes it.
+
+    Returns
+    -------
+    tuple of Fleet and Offers or None
+        Offers of a folder with llm-inferno's files. All other fleets name candidate files, or
+        transformers that the planner tabulates (`planner.candidates.fleet.gather.offers`).
+
+    Raises
+    ------
+    InputError
+        As `read_fleet` does.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return _read(path)[0], None
+    for name in FLEET_FILES:
+        if (path / name).is_file():
+            return _read(path / name)[0], None
+    if is_inferno(path):
+        return read_inferno(path)
+    fix = "Name the file itself, or the folder that holds it."
+    expected = f"a folder with {FLEET_FILES[0]}, or with llm-inferno's files"
+    raise InputError(Problem(expected, "neither", "", fix, str(path)))
+
+
+def located(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
+    """Return problems of a fleet that was read, with the files and lines of their fields.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        Whatever was found to be wrong later, with fields as a fleet names them.
+    path : str or Path
+        What the fleet was read from.
+    """
+    path, problems = Path(path), list(problems)
+    files = [path / name for name in FLEET_FILES] if path.is_dir() else [path]
+    file = next((file for file in files if file.is_file()), None)
+    return problems if file is None else _read(file)[1].placed(problems)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A fleet file while its tables are read."""
+
+    source: Source
+    folder: Path
+    listings: dict[str, Listing] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def complain(self, key: str, error: InputError, path: Path) -> None:
+        """Note why a table cannot be read; that there is none is told where it is named."""
+        for problem in error.problems:
+            if problem.file == str(path) and not path.is_file():
+                found = f"{path}, where no file is"
+                named = replace(problem, field=key, file="", found=found)
+                self.problems += placed([named], self.source.document)
+            else:
+                self.problems.append(problem)
+
+
+def _read(path: Path) -> tuple[Fleet, Origin]:
+    """Return the fleet of a file and where it was said."""
+    draft = _Draft(Source(read_text(path), str(path)), path.parent)
+    value = dict(_value(draft.source))
+    table = value.pop(DEMAND, None)
+    for key, model in TABLES.items():
+        if isinstance(value.get(key), str):
+            value[key] = _rows(draft, key, draft.folder / value[key], model)
+    if draft.problems:
+        raise InputError(draft.problems)
+    origin = Origin(draft.source, draft.listings)
+    try:
+        fleet = Fleet.model_validate(value)
+    except ValidationError as error:
+        raise InputError(origin.schema_problems(error)) from None
+    demand = None if table is None else _demand(draft, fleet, table)
+    problems = list(draft.problems)
+    if demand is not None:
+        fleet, more = _filled(fleet, demand, set(draft.listings))
+        problems += more
+        origin = replace(origin, demand=demand)
+    fleet = _beside(fleet, draft.folder)
+    problems += [*_missing_candidates(fleet), *validate_fleet(fleet)]
+    if problems:
+        raise InputError(origin.placed(_unless_demand_failed(problems, draft)))
+    return fleet, origin
+
+
+def _unless_demand_failed(problems: Iterable[Problem], draft: _Draft) -> Iterator[Problem]:
+    """Leave out that demand is missing where its table could not be read."""
+    for problem in problems:
+        if not (draft.problems and problem.found == "no demand"):
+            yield problem
+
+
+def _value(source: Source) -> dict[str, Any]:
+    """Return what a file says; why it says nothing in terms of fleets."""
+    try:
+        return source.value
+    except InputError as error:
+        raise InputError(map(_for_fleets, error.problems)) from None
+
+
+_OF_FLEETS = {
+    "Start with `name:`, `workload:` and `pools:`.": "Start with `name:`, `workloads:` and "
+    "`pools:`.",
+    "Split the file; `planner batch` solves all files of a directory.": "Split the file.",
+    "Give long lists as a range: `batch: {from: 1, to: 1024}`.": "Put workloads, pools and demand "
+    "into CSV tables.",
+    "an instance": "a fleet",
+    "one instance in a file": "one fleet in a file",
+    "an instance, which is four deep at most": "a fleet, which is six deep at most",
+    "values written out, since instances know no anchors and aliases": "values written out, since "
+    "fleets know no anchors and aliases",
+}
+"""What is said of instances, in terms of fleets."""
+
+
+def _for_fleets(problem: Problem) -> Problem:
+    expected, fix = (_OF_FLEETS.get(text, text) for text in (problem.expected, problem.fix))
+    return replace(problem, expected=expected, fix=fix)
+
+
+def _rows(draft: _Draft, key: str, path: Path, model: type[BaseModel]) -> Any:
+    """Return the rows of a table as the file would say them."""
+    try:
+        draft.listings[key] = read_listing(path, model)
+    except InputError as error:
+        draft.complain(key, error, path)
+        return []
+    return draft.listings[key].values
+
+
+def _demand(draft: _Draft, fleet: Fleet, table: Any) -> DemandTable | None:
+    """Read the table of demand."""
+    if not isinstance(table, str):
+        fix = "Name the file; demand of a single workload is its `requests_per_second`."
+        found = draft.source.document.places[(DEMAND,)].text
+        draft.problems.append(Problem("the path of a CSV file", found, DEMAND, fix))
+        return None
+    path = draft.folder / table
+    workloads = [workload.name for workload in fleet.workloads]
+    try:
+        return read_demand(path, workloads, [period.name for period in fleet.periods])
+    except InputError as error:
+        draft.complain(DEMAND, error, path)
+        return None
+
+
+def _filled(fleet: Fleet, demand: DemandTable, tables: set[str]) -> tuple[Fleet, list[Problem]]:
+    """Return a fleet with the demand of a table, and the workloads that had some of their own."""
+    problems = []
+    workloads = list(fleet.workloads)
+    for at, series in demand.series.items():
+        workload = workloads[at]
+        for name in ("requests_per_second", "tokens_per_second"):
+            if getattr(workload, name) is not None:
+                field = f"workloads[{at}]" if name == demand.field else f"workloads[{at}].{name}"
+                found = f"demand of {workload.name} here and in {demand.table.file}"
+                problems.append(Problem("demand in one place", found, field, "Remove one."))
+        by_quantile = isinstance(series, dict)
+        values = _by_quantile(series) if by_quantile else tuple(series)
+        workloads[at] = workload.model_copy(update={demand.field: values})
+    return fleet.model_copy(update={"workloads": tuple(workloads)}), problems
+
+
+def _by_quantile(series: Any) -> dict[str, tuple[float, ...]]:
+    return {quantile: tuple(values) for quantile, values in series.items()}
+
+
+def _beside(fleet: Fleet, folder: Path) -> Fleet:
+    """Let paths of candidates and config.json files start at the fleet file's folder."""
+    workloads = tuple(
+        workload.model_copy(update=changes)
+        if (changes := _paths_beside(workload, folder))
+        else workload
+        for workload in fleet.workloads
+    )
+    candidates = tuple(str(folder / name) for name in fleet.candidates)
+    return fleet.model_copy(update={"workloads": workloads, "candidates": candidates})
+
+
+def _paths_beside(workload: FleetWorkload, folder: Path) -> dict[str, Any]:
+    """Return the fields of a workload that hold paths, changed."""
+    changes: dict[str, Any] = {}
+    if workload.candidates:
+        changes["candidates"] = tuple(str(folder / name) for name in workload.candidates)
+    if workload.transformer is not None and is_config(workload.transformer):
+        changes["transformer"] = str(folder / workload.transformer)
+    if any(is_config(draft.transformer) for draft in workload.drafts):
+        changes["drafts"] = tuple(
+            draft.model_copy(update={"transformer": str(folder / draft.transformer)})
+            if is_config(draft.transformer)
+            else draft
+            for draft in workload.drafts
+        )
+    return changes
+
+
+def _missing_candidates(fleet: Fleet) -> Iterator[Problem]:
+    """Yield paths of candidates at which no file is."""
+    there: dict[str, bool] = {}
+    named = [("candidates", fleet.candidates)]
+    named += [(f"workloads[{at}].candidates", w.candidates) for at, w in enumerate(fleet.workloads)]
+    for key, paths in named:
+        for at, path in enumerate(paths):
+            if not there.setdefault(path, Path(path).is_file()):
+                fix = "Paths start at the folder of the fleet file."
+                found = f"{path}, where no file is"
+                yield Problem("the path of a CSV file", found, f"{key}[{at}]", fix)

@@ -1,0 +1,1 @@
+"""The JSON files of llm-inferno, read as a fleet and candidates."""

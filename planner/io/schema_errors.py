@@ -1,0 +1,260 @@
+"""What the schema and the catalogue object to, told in the words of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from planner.errors import Problem
+from planner.io.document import LONGEST_EXCERPT, Document, Location, dotted
+from planner.problem.instance import (
+    SWEEP,
+    BatchRange,
+    Draft,
+    Instance,
+    Pool,
+    Quality,
+    Search,
+    Solver,
+    Workload,
+)
+
+LONGEST_FOUND = 3 * LONGEST_EXCERPT
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a kind of file may say."""
+
+    root: type[BaseModel]
+    parts: Mapping[str, type[BaseModel]]
+    """Part by what it is called, in the order in which a misplaced key is looked for."""
+    more: tuple[str, ...] = ()
+    """Keys that the file may have and its root has not."""
+
+
+INSTANCES = Schema(
+    Instance,
+    {
+        "the top level": Instance,
+        "`workload`": Workload,
+        "an entry of `workload.drafts`": Draft,
+        "`quality`": Quality,
+        "an entry of `pools`": Pool,
+        "`search`": Search,
+        "`search.batch`": BatchRange,
+        "`solver`": Solver,
+    },
+    (SWEEP,),
+)
+
+
+def schema_problems(
+    error: ValidationError, document: Document, about: Callable[[Location], bool] = lambda _: True
+) -> list[Problem]:
+    """Return what the schema of instances objects to, sorted by line.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic found wrong with the document's value.
+    document : Document
+        The file as it was read.
+    about : callable, optional
+        Tells of which locations problems are wanted; an unknown key counts as its parent.
+    """
+    wanted = (details for details in error.errors() if about(_subject(details)))
+    return in_words(wanted, document, INSTANCES)
+
+
+def in_words(
+    complaints: Iterable[ErrorDetails], document: Document, schema: Schema
+) -> list[Problem]:
+    """Return what pydantic complains of in the words of the file, sorted by line.
+
+    Parameters
+    ----------
+    complaints : iterable of ErrorDetails
+        What it found wrong with the document's value.
+    document : Document
+        The file as it was read.
+    schema : Schema
+        What such a file may say.
+    """
+    return _sorted(
+        _problem(details, document, schema)
+        for details in complaints
+        if not _misjudged(details, document)
+    )
+
+
+def placed(problems: Iterable[Problem], document: Document) -> list[Problem]:
+    """Return problems that know their field with file and line too, sorted by line."""
+    return _sorted(_place(problem, document) for problem in problems)
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    # A single number that stands for a range is wrong at both its ends: said once is enough.
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
+
+
+def _place(problem: Problem, document: Document) -> Problem:
+    if problem.file:  # it lies in another file, such as a config.json
+        return problem
+    parts = re.findall(r"[^.\[\]]+", problem.field)
+    inside = tuple(int(part) if part.isdigit() else part for part in parts)
+    location = document.written(inside)
+    found = problem.found
+    if len(found) > LONGEST_FOUND:
+        found = f"{found[:LONGEST_FOUND]}..."
+    return replace(problem, found=found, field=dotted(location)).at(
+        document.file, document.line(location)
+    )
+
+
+def _subject(details: ErrorDetails) -> Location:
+    """Return the location of what is wrong: of a key that may not be there, what holds it."""
+    location = details["loc"]
+    if location[-1:] == ("[key]",):
+        return location[:-2]
+    return location[:-1] if details["type"] == "extra_forbidden" else location
+
+
+def _misjudged(details: ErrorDetails, document: Document) -> bool:
+    """Tell whether pydantic calls a list too short only because its entries failed."""
+    place = document.places.get(document.written(details["loc"]))
+    return details["type"] == "too_short" and place is not None and bool(details["input"])
+
+
+def _problem(details: ErrorDetails, document: Document, schema: Schema) -> Problem:
+    location = document.written(details["loc"])
+    expected, fix = _expectation(details, location, schema)
+    place = document.places.get(location)
+    found = "nothing" if place is None else place.text
+    if details["type"] == "extra_forbidden":
+        found = "an unknown key"
+    if details["type"] == "too_short":
+        found = "an empty list"
+    line = document.line(location)
+    return Problem(expected, found, dotted(location), fix, document.file, line)
+
+
+WHOLE = "Write digits only, without quotes or unit."
+EXPECTATIONS = {
+    "greater_than": ("a number above {gt}", "Write a larger number."),
+    "greater_than_equal": ("a number of at least {ge}", "Write a larger number."),
+    "less_than": ("a number below {lt}", "Write a smaller number."),
+    "less_than_equal": ("a number of at most {le}", "Write a smaller number."),
+    "finite_number": ("a finite number", "Write a number."),
+    "int_type": ("a whole number", WHOLE),
+    "int_from_float": ("a whole number", WHOLE),
+    "int_parsing_size": ("a whole number of fewer digits", "Write a smaller number."),
+    "float_type": ("a number", "Write it without quotes or unit."),
+    "bool_type": ("true or false", "Write it without quotes."),
+    "bool_parsing": ("true or false", "Write one of the two."),
+    "string_type": ("text", "Put it in quotes."),
+    "string_unicode": ("whole characters", "Write the character itself instead of its escapes."),
+    "string_too_short": ("a name", "Write at least one character."),
+    "string_too_long": ("at most {max_length} characters", "Shorten it."),
+    "tuple_type": ("a list", "Put a dash before each entry, or square brackets round them."),
+    "missing": ("a value, since this field has no default", "Add it."),
+}
+"""Expectation and advice by pydantic's type of error."""
+
+
+def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> tuple[str, str]:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        fields = _fields_at(location[:-1], schema)
+        return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields, schema)
+    if kind == "value_error":
+        return str(context["error"]), _advice_on_value(details["input"])
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return _expected_part(location, schema), _advice_on_part(details["input"])
+    if kind == "literal_error":
+        names = re.findall(r"'([^']+)'", str(context["expected"]))
+        return f"one of {', '.join(names)}", _advice_on_name(
+            str(details["input"]), names
+        ) or "Choose one."
+    if kind == "too_short":
+        return "at least one entry", _advice_on_empty(location)
+    expected, fix = EXPECTATIONS.get(kind, (str(details["msg"]).lower(), "Correct it."))
+    if isinstance(details["input"], list | dict) and kind not in ("tuple_type", "missing"):
+        fix = "Write a single value."
+    return expected.format(**{key: _count(value) for key, value in context.items()}), fix
+
+
+def _count(value: Any) -> str:
+    """Write a bound as people do: 65,536, but 1e18."""
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.10g}" if abs(value) < 1e9 else f"{value:g}".replace("e+", "e")
+
+
+def _expected_part(location: Location, schema: Schema) -> str:
+    if location[-2:] == ("search", "batch"):
+        return "a range such as {from: 1, to: 64}, a list, or one number"
+    if not (fields := _fields_at(location, schema)):
+        return "a mapping of names to values"
+    return f"a mapping with {', '.join(fields)}"
+
+
+def _advice_on_part(value: Any) -> str:
+    return "Fill it in or remove the key." if value is None else "Give its keys, or remove it."
+
+
+def _advice_on_value(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "Write a single value."
+    return "Check the number and its unit." if isinstance(value, str) else "Write a number."
+
+
+def _advice_on_empty(location: Location) -> str:
+    required = location in (("pools",), ("workloads",))
+    return "Add one." if required else "Add one, or remove the key to get its default."
+
+
+def _advice_on_key(key: str, fields: list[str], schema: Schema) -> str:
+    """Say which key may be meant, or where a known key belongs."""
+    for part, model in schema.parts.items():
+        if key in _keys(model, schema):
+            return f"It belongs to {part}."
+    return _advice_on_name(key, fields) or "Remove it."
+
+
+def _advice_on_name(name: str, names: list[str]) -> str:
+    """Suggest names only where a slip of the hand explains the difference."""
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.65)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _keys(model: type[BaseModel], schema: Schema) -> list[str]:
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return [*keys, *schema.more] if model is schema.root else keys
+
+
+def _fields_at(location: Location, schema: Schema) -> list[str]:
+    """List the keys that the part of a file at `location` knows; none where it may have any."""
+    model: type[BaseModel] | None = schema.root
+    for part in location:
+        for name, field in (schema.root if model is None else model).model_fields.items():
+            if part in (name, field.alias):
+                model = model_in(field.annotation)
+                break
+    return [] if model is None else _keys(model, schema)
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first part of an instance that an annotation names, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := model_in(argument):
+            return found
+    return None

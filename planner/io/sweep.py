@@ -1,0 +1,259 @@
+"""Sweeps: one file that stands for many instances, each drawn up only when it is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from pydantic import ValidationError
+
+from planner.errors import InputError, Problem
+from planner.io.document import Document, Location, Place
+from planner.io.schema_errors import placed, schema_problems
+from planner.io.sweep_axes import Axis, axes, labels, shown, values
+from planner.io.yaml_json import Source
+from planner.problem.instance import LONGEST_NAME, SWEEP, Instance
+from planner.problem.resolve import is_config, resolve
+
+__all__ = ["Sweep", "sweep", "values"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep(Sequence[Instance]):
+    """The instances of one file, in order; the last field swept varies fastest.
+
+    Points are drawn up and checked when they are asked for: `len`, `name` and `swept` cost next
+    to nothing, whatever the number of points.
+    """
+
+    source: Source
+    folder: Path
+    """Where relative paths of config.json files start."""
+    axes: tuple[Axis, ...]
+    """What is swept; none where the file is a single instance."""
+    only: Instance | None = None
+    """The instance of a file without a sweep."""
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    @overload
+    def __getitem__(self, index: int) -> Instance: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Instance]: ...
+
+    def __getitem__(self, index: int | slice) -> Instance | Sequence[Instance]:
+        """Return the instance at one point, or those of a slice.
+
+        Raises
+        ------
+        IndexError
+            Where there is no such point.
+        InputError
+            With every problem of this point, each with file, line and field.
+        """
+        if isinstance(index, slice):
+            return tuple(self[one] for one in range(len(self))[index])
+        picks = self._picks(index)
+        return self._instance(picks) if self.only is None else self.only
+
+    def name(self, index: int) -> str:
+        """Return the name of a point, which may itself be wrong: `chat[input_tokens=1000]`."""
+        base, picks = str(self._base.get("name", "")), self._picks(index)
+        return self._name(base, picks) if self.axes else base
+
+    def swept(self, index: int) -> dict[str, Any]:
+        """Return field to value of one point, which may itself be wrong."""
+        return self._swept(self._picks(index))
+
+    def _swept(self, picks: Sequence[int]) -> dict[str, Any]:
+        paired = zip(self.axes, picks, strict=True)
+        return {axis.path: axis.values[pick] for axis, pick in paired}
+
+    def _picks(self, index: int) -> tuple[int, ...]:
+        """Return the number of the value on every axis."""
+        left = range(len(self))[index]
+        picks = []
+        for axis in reversed(self.axes):
+            left, pick = divmod(left, len(axis.values))
+            picks.append(pick)
+        return tuple(reversed(picks))
+
+    def _number(self, picks: Sequence[int]) -> int:
+        """Return the number of a point, counted from 1."""
+        number = 0
+        for axis, pick in zip(self.axes, picks, strict=True):
+            number = number * len(axis.values) + pick
+        return number + 1
+
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        return labels(self.axes)
+
+    @cached_property
+    def _base(self) -> dict[str, Any]:
+        """What the file says outside the sweep."""
+        return {key: value for key, value in self.source.value.items() if key != SWEEP}
+
+    def _name(self, base: str, picks: Sequence[int]) -> str:
+        triples = zip(self._labels, self.axes, picks, strict=True)
+        parts = [f"{label}={shown(axis.values[n], n + 1)}" for label, axis, n in triples]
+        name = f"{base}[{','.join(parts)}]"
+        if len(name) <= LONGEST_NAME:
+            return name
+        number = f"[#{self._number(picks)}]"
+        return f"{base[: LONGEST_NAME - len(number)]}{number}"
+
+    def _value(self, picks: Sequence[int]) -> dict[str, Any]:
+        """Return what a file of this one point would say."""
+        value: Any = self._base
+        for axis, pick in zip(self.axes, picks, strict=True):
+            value = put(value, axis.location, axis.values[pick])
+        # A name that is none, or too long, is refused as it stands.
+        base = value.get("name")
+        if self.axes and isinstance(base, str) and 1 <= len(base) <= LONGEST_NAME:
+            value = {**value, "name": self._name(base, picks)}
+        found: dict[str, Any] = value
+        return found
+
+    def _instance(self, picks: Sequence[int]) -> Instance:
+        value = self._value(picks)
+        try:
+            instance = _with_configs_beside(Instance.model_validate(value), self.folder)
+            resolve(instance)
+        except ValidationError as error:
+            problems = schema_problems(error, self._document(picks, value))
+            raise InputError(self._numbered(problems, picks)) from None
+        except InputError as error:
+            problems = placed(error.problems, self._document(picks, value))
+            raise InputError(self._numbered(problems, picks)) from None
+        return instance.at(self._swept(picks)) if self.axes else instance
+
+    def _document(self, picks: Sequence[int], value: dict[str, Any]) -> Document:
+        """Return the file as if it said this one point: swept fields stand in the sweep's lines."""
+        known = self.source.document.places
+        places = {location: place for location, place in known.items() if location[:1] != (SWEEP,)}
+        for axis, pick in zip(self.axes, picks, strict=True):
+            there, one = axis.origin(pick), axis.values[pick]
+            line = known[there].line
+            for depth in range(1, len(axis.location) + isinstance(one, dict)):
+                places.setdefault(axis.location[:depth], Place(line, "a mapping"))
+            for inner in _spots(one, ()):
+                place = Place(line, f"{one:g}") if axis.is_range else known[there + inner]
+                places[axis.location + inner] = place
+        held = {location: place for location, place in places.items() if _has(value, location)}
+        return Document(self.source.file, value, held)
+
+    def _numbered(self, problems: list[Problem], picks: Sequence[int]) -> Iterator[Problem]:
+        """Yield problems, with the point's number where they stand outside the sweep."""
+        origins = [axis.origin(pick) for axis, pick in zip(self.axes, picks, strict=True)]
+        places = self.source.document.places if origins else {}
+        lines = {
+            place.line
+            for location, place in places.items()
+            if any(location[: len(origin)] == origin for origin in origins)
+        }
+        for problem in problems:
+            if not self.axes or not problem.found or problem.line in lines:
+                yield problem
+            else:
+                where = f"in point {self._number(picks)} of the sweep"
+                yield replace(problem, found=f"{problem.found} ({where})")
+
+    def _mistakes(self) -> list[Problem]:
+        """Return what is wrong at every point, whatever the values: paths, and what is not swept.
+
+        Only the schema is asked, since the rest depends on values.
+        """
+        picks = (0,) * len(self.axes)
+        value = self._value(picks)
+        try:
+            Instance.model_validate(value)
+        except ValidationError as error:
+            return schema_problems(error, self._document(picks, value), self._at_every_point)
+        return []
+
+    def _at_every_point(self, location: Location) -> bool:
+        """Tell whether pydantic's complaint about `location` is not about a swept value."""
+        return not any(location[: len(axis.location)] == axis.location for axis in self.axes)
+
+
+def sweep(source: Source, folder: Path) -> Sweep:
+    """Return the instances of a file.
+
+    Parameters
+    ----------
+    source : Source
+        Text of the file.
+    folder : Path
+        Where relative paths of config.json files start.
+
+    Raises
+    ------
+    InputError
+        With every problem of the text, of its `sweep` block, of what stands outside the block
+        and, where there is none, of the one instance.
+    """
+    found = Sweep(source, folder, axes(source))
+    if not found.axes:
+        return replace(found, only=found._instance(()))
+    if problems := found._mistakes():
+        raise InputError(problems)
+    return found
+
+
+def put(node: Any, location: Sequence[int | str], value: Any) -> Any:
+    """Return `node` with `value` at `location`; mappings are merged into what is there."""
+    if location:
+        part, rest = location[0], location[1:]
+        if isinstance(part, int):
+            return [*node[:part], put(node[part], rest, value), *node[part + 1 :]]
+        return {**(node or {}), part: put((node or {}).get(part), rest, value)}
+    if not isinstance(value, dict) or not isinstance(node, dict):
+        return value
+    return {**node, **{key: put(node.get(key), (), inner) for key, inner in value.items()}}
+
+
+def _spots(value: Any, location: Location) -> Iterator[Location]:
+    """Yield the location of every value below `value`; of itself too, unless it is a mapping."""
+    if not isinstance(value, dict):
+        yield location
+    inner: Mapping[Any, Any] = dict(enumerate(value)) if isinstance(value, list) else {}
+    for key, one in (value if isinstance(value, dict) else inner).items():
+        here = (*location, key)
+        if isinstance(one, dict):
+            yield here
+        yield from _spots(one, here)
+
+
+def _has(value: Any, location: Location) -> bool:
+    """Tell whether there is something at `location`."""
+    for part in location:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return False
+    return True
+
+
+def _with_configs_beside(instance: Instance, folder: Path) -> Instance:
+    """Let paths of config.json files start at the instance file's folder."""
+    workload = instance.workload
+    names = [workload.transformer, *(draft.transformer for draft in workload.drafts)]
+    if not any(map(is_config, names)):
+        return instance
+
+    def found(name: str) -> str:
+        return str(folder / name) if is_config(name) else name
+
+    drafts = tuple(
+        draft.model_copy(update={"transformer": found(draft.transformer)})
+        for draft in workload.drafts
+    )
+    changes = {"transformer": found(workload.transformer), "drafts": drafts}
+    return instance.model_copy(update={"workload": workload.model_copy(update=changes)})

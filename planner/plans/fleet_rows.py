@@ -1,0 +1,163 @@
+"""Replicas as they were decided, a row per choice and period, and what they serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from planner.candidates.fleet.model_data import Bools, Decisions, Floats, Ints, ModelData
+from planner.problem.offers import ROLES
+
+PREFILL, DECODE = ROLES.index("prefill"), ROLES.index("decode")
+SAME = 1e-6
+"""Relative difference within which two numbers are one, apart from rounding."""
+LEFT = 1e-9
+"""Part of the demand that solvers' rounding may leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Every choice in every period in which it runs, or is added in a rise: N rows."""
+
+    choice: Ints
+    period: Ints
+    count: Ints
+    """(N,) replicas."""
+    cell: Ints
+    """(N,) workload x periods + period."""
+    classed: Bools
+    """(N,) whether requests of the workload have classes."""
+    served: Floats | None
+    """(N, K) requests per second by class; 0 where requests are alike."""
+    extra: Ints | None
+    """(N,) replicas that are added when the workload rises; None where no rise is planned for."""
+    served_when_risen: Floats | None
+    """(N, K) as `served`, with the extra replicas."""
+
+
+def runs_of(data: ModelData, decisions: Decisions, classed: Bools) -> Runs:
+    """List what runs.
+
+    Parameters
+    ----------
+    data : ModelData
+        What the formulation was built from.
+    decisions : Decisions
+        What it decided.
+    classed : array of bool
+        (W,) whether requests of the workload have classes.
+    """
+    count, extra = decisions.replicas, decisions.extra
+    both = count if extra is None else count + extra
+    choice, period = np.nonzero(both)
+    workload = data.choices.workload[choice]
+    can = (data.choices.rates[choice] > 0) & classed[workload][:, None]
+
+    def split(served: Floats | None, replicas: Ints) -> Floats | None:
+        if served is None:
+            return None
+        some = can & (replicas[choice, period] > 0)[:, None]
+        return np.where(some, np.maximum(served[choice, :, period], 0.0), 0.0)
+
+    return Runs(
+        choice,
+        period,
+        count[choice, period],
+        workload * len(data.horizon) + period,
+        classed[workload],
+        split(decisions.served, count),
+        None if extra is None else extra[choice, period],
+        split(decisions.served_when_risen, both),
+    )
+
+
+def by_cell(data: ModelData, runs: Runs, values: Floats, rows: Bools) -> Floats:
+    """Add up values of some rows by workload and period."""
+    shape = data.wanted.demand.shape
+    cells = int(np.prod(shape))
+    added = np.bincount(runs.cell[rows], values[rows], cells)
+    return np.asarray(added, dtype=np.float64).reshape(shape)
+
+
+def stages_of(data: ModelData, runs: Runs) -> tuple[Bools, Bools]:
+    """Return which rows read prompts, and which write answers."""
+    role = data.choices.role[runs.choice]
+    return role != DECODE, role != PREFILL
+
+
+def rate_of(data: ModelData, runs: Runs) -> Floats:
+    """Return what one replica of each row serves; with classes at the mix that it serves."""
+    rates = data.choices.rates[runs.choice]
+    if runs.served is None:
+        return rates[:, 0]
+    shares = data.wanted.shares[data.choices.workload[runs.choice]]
+    idle = runs.served.sum(axis=1) <= 0
+    mix = np.where(idle[:, None], shares, runs.served)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        busy = np.where(mix > 0, mix / rates, 0.0).sum(axis=1)
+        mixed = np.where(busy > 0, mix.sum(axis=1) / busy, 0.0)
+    return np.where(runs.classed, mixed, rates[:, 0])
+
+
+def refused(data: ModelData, decisions: Decisions, runs: Runs) -> Floats:
+    """Return the requests refused; what a solver rounded becomes what the replicas leave."""
+    wanted = data.wanted
+    left = _left(data, runs, wanted.demand, runs.count, wanted.survives)
+    if runs.extra is not None:
+        risen, none = wanted.demand * (1.0 + data.limits.rise), np.zeros_like(wanted.survives)
+        left = np.maximum(left, _left(data, runs, risen, runs.count + runs.extra, none))
+    decided = np.maximum(decisions.shed, 0.0)
+    # With classes the split says what is refused, and nothing else is left.
+    split = np.zeros(len(wanted.least), dtype=bool)
+    split[data.choices.workload[runs.choice[runs.classed]]] = True
+    near = (np.abs(decided - left) <= SAME * wanted.demand) & ~split[:, None]
+    return np.where(near, left, decided)
+
+
+def _left(data: ModelData, runs: Runs, demand: Floats, count: Ints, survives: Bools) -> Floats:
+    """(W, T) what so many replicas leave of a demand, with one of them lost where that may be."""
+    rate, left = rate_of(data, runs), np.zeros_like(demand)
+    for stage in stages_of(data, runs):
+        largest = np.zeros(demand.size)
+        np.maximum.at(largest, runs.cell[stage], np.where(count > 0, rate, 0.0)[stage])
+        lost = largest.reshape(left.shape) * survives[:, None]
+        serves = by_cell(data, runs, count * rate, stage) - lost
+        left = np.maximum(left, demand - serves)
+    return np.where(left <= LEFT * demand, 0.0, left)
+
+
+def exactly_served(data: ModelData, runs: Runs, shed: Floats) -> Runs:
+    """Scale what is served by class to what is left to serve, apart from solvers' rounding."""
+    demand = data.wanted.demand
+    risen = demand * (1.0 + data.limits.rise)
+    return replace(
+        runs,
+        served=_scaled(data, runs, runs.served, demand - shed),
+        served_when_risen=_scaled(data, runs, runs.served_when_risen, risen - shed),
+    )
+
+
+def _scaled(data: ModelData, runs: Runs, served: Floats | None, left: Floats) -> Floats | None:
+    if served is None:
+        return None
+    served = served.copy()
+    everything = np.ones(len(served), dtype=bool)
+    for index in range(served.shape[1]):
+        total = by_cell(data, runs, served[:, index], everything)
+        needed = left * data.wanted.shares[:, index : index + 1]
+        near = (total > 0) & (needed <= total * (1.0 + SAME))
+        scale = np.where(near, needed / np.where(near, total, 1.0), 1.0)
+        served[:, index] *= scale.ravel()[runs.cell]
+    return served
+
+
+def starts_of(data: ModelData, runs: Runs) -> Ints:
+    """(N,) replicas that did not run in the period before."""
+    periods = len(data.horizon)
+    counts = np.zeros((len(data.choices), periods), dtype=np.int64)
+    counts[runs.choice, runs.period] = runs.count
+    before = data.horizon.before[runs.period]
+    first = data.choices.running[runs.choice] if data.has_running else runs.count
+    previous = np.where(before >= 0, counts[runs.choice, before], first)
+    return np.asarray(np.maximum(runs.count - previous, 0), dtype=np.int64)

@@ -1,0 +1,166 @@
+"""The answer: what to run, what it takes, what it costs, and how that is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from planner.io.output import csv_lines, header, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Status = Literal[
+    "optimal", "time_limit", "infeasible", "no_solution_in_time", "input_error", "error"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One answered instance; the fields are the columns of the CSV, in order.
+
+    Numbers of a deployment are None where there is none: then `status` says so and `message` why.
+    """
+
+    instance: str
+    """Name of the instance."""
+    status: Status
+    """`optimal` is proved; `time_limit` has a bound; `infeasible` is a fact about the question."""
+    transformer: str = ""
+    accelerator: str = ""
+    tensor_parallel: int | None = None
+    pipeline_parallel: int | None = None
+    expert_parallel: int | None = None
+    data_parallel: int | None = None
+    batch: int | None = None
+    """Sequences in flight on one replica, over all its pipeline stages."""
+    weight_precision: str = ""
+    kv_precision: str = ""
+    draft: str = ""
+    """Draft transformer of speculative decoding; `none` where there is none."""
+    gamma: int | None = None
+    """Tokens drafted per round; 0 where nothing is drafted."""
+    gpus_per_replica: int | None = None
+    replicas: int | None = None
+    gpus: int | None = None
+    dollars_per_hour: float | None = None
+    """Cost of all replicas."""
+    dollars_per_million_tokens: float | None = None
+    """Cost of a million output tokens of busy replicas."""
+    tokens_per_second: float | None = None
+    """Output tokens per second that all replicas can give together."""
+    tokens_per_second_per_request: float | None = None
+    """Output tokens per second that one user sees."""
+    arithmetic_seconds: float | None = None
+    """Arithmetic of one decoding step."""
+    memory_seconds: float | None = None
+    """Reading and writing memory in one decoding step."""
+    network_seconds: float | None = None
+    """Payload crossing links in one decoding step."""
+    latency_seconds: float | None = None
+    """Launches, overheads and the fixed part of messages in one decoding step."""
+    step_seconds: float | None = None
+    """One decoding step, or round of drafting and verifying: the four terms combined."""
+    memory_bytes_per_gpu: float | None = None
+    """What lies in the fullest accelerator's memory."""
+    objective: float | None = None
+    """Value of what was optimised."""
+    bound: float | None = None
+    """Proven bound on it."""
+    gap: float | None = None
+    """Relative distance of the two."""
+    solve_seconds: float | None = None
+    """Wall time of the solver."""
+    pool: str = ""
+    """Pool of the instance that was chosen."""
+    draft_tensor_parallel: int | None = None
+    """Ranks of the draft; 0 where nothing is drafted."""
+    tokens_per_round: float | None = None
+    """Tokens one sequence gains in a step, or in a round of drafting and verifying."""
+    stall_seconds: float | None = None
+    """What reading other users' prompts adds to every output token."""
+    tpot_seconds: float | None = None
+    """Time per output token that one user sees: step / tokens per round + stall."""
+    prefill_seconds: float | None = None
+    """Reading one prompt."""
+    time_to_first_token_seconds: float | None = None
+    """Prompt and first step on an idle replica; waiting in queues is not counted."""
+    usable_memory_bytes_per_gpu: float | None = None
+    dollars_per_gpu_hour: float | None = None
+    price_source: str = ""
+    utilisation: float | None = None
+    """Demanded part of the tokens per second; 1 where no demand was stated."""
+    objective_name: str = ""
+    binding: str = ""
+    """Requirements without which the objective would be better, and by how much."""
+    candidates: int | None = None
+    """Deployments that were evaluated."""
+    profile: str = ""
+    profile_error: float | None = None
+    """Median relative error of the profile on measurements of this family; empty where unknown."""
+    calibration: str = ""
+    """`measured`, or `estimated` where constants were carried over from other hardware."""
+    solver: str = ""
+    planner_version: str = ""
+    instance_digest: str = ""
+    source: str = ""
+    """File, and line where it holds several, that the instance came from."""
+    sweep: str = ""
+    """Swept fields and their values as a JSON object; empty without a sweep."""
+    message: str = ""
+    """Why there is no deployment, or what else to know."""
+
+    @property
+    def found(self) -> bool:
+        """Whether the plan holds a deployment."""
+        return self.status in ("optimal", "time_limit")
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the plan as one flat mapping, column by column; what is not finite is None."""
+        return {name: _finite(getattr(self, name)) for name in COLUMNS}
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return the plan as CSV with a header, and write it to `path` if one is given."""
+        return write_csv([self], path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the plan as a JSON object, and write it to `path` if one is given."""
+        text = json.dumps(self.to_row(), indent=2, allow_nan=False) + "\n"
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    def table(self) -> pd.DataFrame:
+        """Return the plan as a table of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([self.to_row()], columns=list(COLUMNS))
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Plan))
+TIME_COLUMNS: frozenset[str] = frozenset({"solve_seconds"})
+"""Columns that differ from run to run."""
+
+
+def swept_text(swept: Mapping[str, Any]) -> str:
+    """Return the column `sweep`: fields and values as compact JSON, empty where there are none."""
+    if not swept:
+        return ""
+    # A date that YAML reads is no JSON, and no value of an instance either.
+    return json.dumps(swept, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_csv(plans: Iterable[Plan], path: str | Path | None = None) -> str:
+    """Return plans as CSV with a header, and write it to `path` if one is given."""
+    text = header(COLUMNS) + csv_lines((plan.to_row() for plan in plans), COLUMNS)
+    if path is not None:
+        write_text(path, text)
+    return text

@@ -1,0 +1,279 @@
+"""A written plan of a fleet, read back: for the checker, for pictures, for tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from planner.errors import InputError, Problem
+from planner.plans.fleet_plan import (
+    CAPACITY_TYPES,
+    MARKETS,
+    PLAN_FILE,
+    PURCHASES_FILE,
+    SERVICE_FILE,
+    SUMMARY_FILE,
+    Bools,
+    FleetPlan,
+    Floats,
+    Ints,
+    Purchases,
+    Replicas,
+    Service,
+    ShadowPrices,
+)
+from planner.problem.offers import ROLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERS = {
+    PLAN_FILE: (
+        ("replicas", "gpus", "starts"),
+        ("requests_per_second", "tpot_seconds", "ttft_seconds", "dollars"),
+    ),
+    PURCHASES_FILE: (
+        (),
+        (
+            "gpus",
+            "nodes",
+            "dollars",
+            "used_gpus",
+            "utilisation",
+            "shadow_price_dollars_per_gpu_hour",
+        ),
+    ),
+    SERVICE_FILE: (("priority",), ("demand", "capacity", "shed", "utilisation")),
+}
+"""Columns of whole numbers, and of numbers, that are read, by file."""
+WORDS = {
+    PLAN_FILE: ("fleet", "status", "period", "workload", "pool", "market", "label", "role"),
+    PURCHASES_FILE: ("pool", "market", "period"),
+    SERVICE_FILE: ("workload", "period"),
+}
+SERVED, EXTRA, RISEN = "served", "extra_replicas", "served_when_risen"
+"""Columns of plan.csv; the last two are there where a rise is planned for."""
+
+
+def read_fleet_plan(folder: str | Path) -> FleetPlan:
+    """Read what `FleetPlan.write` wrote.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds plan.csv, purchases.csv, service.csv and summary.json.
+
+    Returns
+    -------
+    FleetPlan
+        Its tables have twelve significant digits, the head of the plan has all.
+
+    Raises
+    ------
+    InputError
+        Where a file cannot be read or is not what it should be.
+    """
+    folder = Path(folder)
+    head = _head(folder / SUMMARY_FILE)
+    rows, purchases, service = (
+        _table(folder / name) for name in (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE)
+    )
+    try:
+        return _plan(folder, head, rows, purchases, service)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(folder, str(error)) from None
+
+
+def _plan(
+    folder: Path, head: dict[str, Any], rows: pd.DataFrame, bought: pd.DataFrame, got: pd.DataFrame
+) -> FleetPlan:
+    if list(rows["fleet"].unique()) != [head["fleet"]]:
+        raise ValueError(f"{PLAN_FILE} is of another fleet than {SUMMARY_FILE}")
+    if list(rows["status"].unique()) != [head["status"]]:
+        raise ValueError(f"{PLAN_FILE} has another status than {SUMMARY_FILE}")
+    periods = tuple(str(period["name"]) for period in head["periods"])
+    pools = tuple(str(pool["name"]) for pool in head["pools"])
+    workloads = tuple(str(name) for name in got["workload"].unique())
+    kept = rows[rows["period"] != ""]
+    classes, served = _served(kept, SERVED, workloads)
+    named, risen = _served(kept, RISEN, workloads)
+    if risen is not None and named != classes:
+        raise ValueError(f"`{RISEN}` has other classes than `{SERVED}`")
+    numbers = ("objective", "bound", "gap", "dollars", "dollars_per_hour", "seconds")
+    texts = ("fleet", "status", "solver", "method", "planner_version", "fleet_digest", "message")
+    stated: dict[str, Any] = {name: _number(head[name]) for name in numbers}
+    stated |= {name: str(head[name]) for name in texts}
+    return FleetPlan(
+        **stated,
+        prices=_prices(head),
+        workloads=workloads,
+        pools=pools,
+        periods=periods,
+        hours=np.array([period["hours"] for period in head["periods"]], dtype=float),
+        supply=np.array([_number(pool["gpus"], math.inf) for pool in head["pools"]]),
+        classes=classes,
+        replicas=_replicas(folder / PLAN_FILE, kept, (workloads, pools, periods), served, risen),
+        purchases=_purchases(folder / PURCHASES_FILE, bought, pools, periods),
+        service=_service(folder / SERVICE_FILE, got, workloads, periods),
+    )
+
+
+def _unusable(path: Path, found: str) -> InputError:
+    expected = "the plan of a fleet, as the planner writes it"
+    return InputError(Problem(file=str(path), found=found, expected=expected))
+
+
+def _number(value: Any, missing: float = math.nan) -> float:
+    return missing if value is None else float(value)
+
+
+def _head(path: Path) -> dict[str, Any]:
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unusable(path, str(getattr(error, "strerror", None) or error).lower()) from None
+    if not isinstance(head, dict):
+        raise _unusable(path, "no mapping")
+    return head
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """Read the columns that are needed; empty names stay empty, empty numbers are NaN."""
+    import pandas as pd
+
+    wholes, numbers = NUMBERS[path.name]
+    words = WORDS[path.name]
+    try:
+        if path.name == PLAN_FILE:
+            there = pd.read_csv(path, nrows=0).columns
+            words += (SERVED, *(name for name in (RISEN,) if name in there))
+            wholes += tuple(name for name in (EXTRA,) if name in there)
+        table = pd.read_csv(
+            path,
+            usecols=[*words, *wholes, *numbers],
+            dtype=dict.fromkeys(words, "str") | dict.fromkeys((*wholes, *numbers), "float64"),
+            keep_default_na=False,
+            na_values=dict.fromkeys((*wholes, *numbers), ""),
+        )
+    except OSError as error:
+        raise _unusable(path, (error.strerror or str(error)).lower()) from None
+    except ValueError as error:
+        raise _unusable(path, str(error)) from None
+    return table
+
+
+def _whole(path: Path, table: pd.DataFrame, name: str) -> Ints:
+    values = table[name].to_numpy()
+    if not (np.isfinite(values) & (values == np.rint(values))).all():
+        raise _unusable(path, f"a number in {name} that is not whole")
+    return values.astype(np.int64)
+
+
+def _codes(path: Path, table: pd.DataFrame, name: str, known: Sequence[str]) -> Ints:
+    """Return the places of names among those known, -1 for an empty one."""
+    import pandas as pd
+
+    values = pd.Index(table[name])
+    codes = pd.Index(known, dtype=values.dtype).get_indexer(values).astype(np.int64)
+    unknown = (codes < 0) & (values != "")
+    if unknown.any():
+        raise _unusable(path, f"{name} {values[unknown][0]!r}, which the plan does not name")
+    return codes
+
+
+def _named(path: Path, table: pd.DataFrame, name: str, known: Sequence[str]) -> Ints:
+    codes = _codes(path, table, name, known)
+    if (codes < 0).any():
+        raise _unusable(path, f"a row without a {name}")
+    return codes
+
+
+def _served(
+    table: pd.DataFrame, column: str, workloads: tuple[str, ...]
+) -> tuple[tuple[tuple[str, ...], ...], Floats | None]:
+    """Read what is served by class: the classes of each workload, and a column per class."""
+    texts = table[column].to_numpy() if column in table else np.array([])
+    if not (texts != "").any():
+        return ((),) * len(workloads), None
+    split = [json.loads(text) if text else {} for text in texts]
+    found: dict[str, tuple[str, ...]] = {}
+    for name, row in zip(table["workload"], split, strict=True):
+        if tuple(row) != found.setdefault(name, tuple(row)):
+            raise ValueError(f"rows of {name} with different classes in `{column}`")
+    served = np.zeros((len(split), max(map(len, split))))
+    for at, row in enumerate(split):
+        served[at, : len(row)] = list(row.values())
+    return tuple(found.get(name, ()) for name in workloads), served
+
+
+def _prices(head: dict[str, Any]) -> ShadowPrices | None:
+    name = "shadow_prices_dollars_per_gpu_hour"
+    if head["budget_shadow_price"] is None:
+        return None
+    prices = [[_number(price) for price in pool[name]] for pool in head["pools"]]
+    return ShadowPrices(np.array(prices), float(head["budget_shadow_price"]))
+
+
+def _replicas(
+    path: Path,
+    table: pd.DataFrame,
+    known: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    served: Floats | None,
+    risen: Floats | None,
+) -> Replicas:
+    wholes, numbers = NUMBERS[PLAN_FILE]
+    columns: dict[str, Any] = {name: _whole(path, table, name) for name in wholes}
+    columns |= {name: table[name].to_numpy() for name in numbers}
+    workloads, pools, periods = known
+    labels = tuple(str(label) for label in table["label"].unique())
+    spot: Bools = _named(path, table, "market", CAPACITY_TYPES) == CAPACITY_TYPES.index("spot")
+    return Replicas(
+        workload=_named(path, table, "workload", workloads),
+        period=_named(path, table, "period", periods),
+        pool=_named(path, table, "pool", pools),
+        spot=spot,
+        label=_named(path, table, "label", labels),
+        role=_named(path, table, "role", ROLES),
+        **columns,
+        served=served,
+        labels=labels,
+        extra=_whole(path, table, EXTRA) if EXTRA in table else None,
+        served_when_risen=risen,
+    )
+
+
+def _purchases(
+    path: Path, table: pd.DataFrame, pools: tuple[str, ...], periods: tuple[str, ...]
+) -> Purchases:
+    *numbers, shadow = NUMBERS[PURCHASES_FILE][1]
+    return Purchases(
+        pool=_named(path, table, "pool", pools),
+        market=_named(path, table, "market", MARKETS),
+        period=_codes(path, table, "period", periods),
+        **{name: table[name].to_numpy() for name in numbers},
+        shadow_price=table[shadow].to_numpy(),
+    )
+
+
+def _service(
+    path: Path, table: pd.DataFrame, workloads: tuple[str, ...], periods: tuple[str, ...]
+) -> Service:
+    """Put each number in the place of its workload and period; each must be there once."""
+    shape = len(workloads), len(periods) if len(table) else 0
+    at = _named(path, table, "workload", workloads) * len(periods)
+    at += _named(path, table, "period", periods)
+    if not np.array_equal(np.sort(at), np.arange(shape[0] * shape[1])):
+        raise _unusable(path, "workloads and periods that do not stand there exactly once")
+    order = np.argsort(at)
+    numbers = {
+        name: table[name].to_numpy()[order].reshape(shape) for name in NUMBERS[SERVICE_FILE][1]
+    }
+    priority = _whole(path, table, "priority")[order].reshape(shape)
+    if (priority != priority[:, :1]).any():
+        raise _unusable(path, "a workload with several priorities")
+    return Service(**numbers, priority=priority[:, 0] if shape[1] else np.zeros(0, dtype=np.int64))

@@ -1,0 +1,1 @@
+"""What is asked: instances and fleets, their names resolved and their values validated."""

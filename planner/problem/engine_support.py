@@ -1,0 +1,162 @@
+"""What an engine can launch of an instance, and what to say where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.engine import Booleans, Degrees, Engine, Split
+from planner.catalogue.profile import Profile
+from planner.catalogue.transformer import GroupedQuery, Transformer
+from planner.errors import Problem, near_misses
+from planner.problem.instance import Instance
+from planner.terms.calibration import implementations
+from planner.terms.speculation import MTP
+
+AXES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
+SPLITS: Mapping[Split, str] = {
+    "none": "1",
+    "none-or-width": "1 or tensor times data parallelism",
+    "divides-width": "a divisor of tensor times data parallelism",
+}
+
+
+def launchable(
+    engine: Engine | None, llm: Transformer, degrees: Sequence[Degrees], own: bool | None = None
+) -> Booleans:
+    """Tell which deployments of a transformer an engine can launch.
+
+    Parameters
+    ----------
+    engine : Engine or None
+        None launches everything.
+    llm : Transformer
+        What is served.
+    degrees : sequence of arrays of int
+        Tensor-, pipeline-, data- and expert-parallel degrees that broadcast together.
+    own : bool or None
+        Whether the transformer's own layers draft, or another transformer; None: nothing does.
+    """
+    tp, pp, dp, ep = degrees
+    if engine is None:
+        return np.ones(np.broadcast_shapes(tp.shape, pp.shape, dp.shape, ep.shape), dtype=bool)
+    attentions = {group.attention for group in llm.layers}
+    fits = engine.launches(tp, pp, dp, ep)
+    for heads in {found.kv_heads for found in attentions if isinstance(found, GroupedQuery)}:
+        fits = fits & engine.shares(tp, heads)
+    return fits if own is None else fits & engine.drafts(pp, dp, own=own)
+
+
+def refusals(
+    engine: Engine,
+    instance: Instance,
+    llm: Transformer,
+    accelerators: Sequence[Accelerator],
+    degrees: Sequence[Sequence[int]],
+) -> Iterator[Problem]:
+    """Name everything that an instance asks for and its engine cannot do.
+
+    Parameters
+    ----------
+    engine : Engine
+        The engine that the instance names.
+    instance : Instance
+        What was asked.
+    llm : Transformer
+        What is served.
+    accelerators : sequence of Accelerator
+        One per pool.
+    degrees : sequence of sequences of int
+        Tensor-, pipeline-, data- and expert-parallel degrees that are searched.
+    """
+    yield from _pools(engine, accelerators)
+    yield from _degrees(engine, instance, llm, degrees)
+    yield from _precisions(engine, instance)
+    for index, draft in enumerate(instance.workload.drafts):
+        own = draft.transformer == MTP
+        if not (engine.mtp if own else engine.draft_models):
+            yield Problem(
+                field=f"workload.drafts[{index}].transformer",
+                found=draft.transformer,
+                expected=f"a draft that {engine.name} supports",
+                fix=_limits(engine),
+            )
+
+
+def _limits(engine: Engine) -> str:
+    return f"`planner catalogue {engine.name}` shows its limits."
+
+
+def _pools(engine: Engine, accelerators: Sequence[Accelerator]) -> Iterator[Problem]:
+    for index, accelerator in enumerate(accelerators):
+        if accelerator.vendor not in engine.vendors:
+            yield Problem(
+                field=f"pools[{index}].accelerator",
+                found=f"{accelerator.name} of {accelerator.vendor}",
+                expected=f"one of {', '.join(engine.vendors)}, on which {engine.name} runs",
+                fix="Take the pool out, or name another engine.",
+            )
+
+
+def _degrees(
+    engine: Engine, instance: Instance, llm: Transformer, degrees: Sequence[Sequence[int]]
+) -> Iterator[Problem]:
+    """Name every degree of the instance that no launchable combination has."""
+    arrays = [np.asarray(axis, dtype=np.int64) for axis in degrees]
+    tp, pp, dp, ep = (grid.ravel() for grid in np.meshgrid(*arrays, indexing="ij"))
+    fits = ((tp * dp) % ep == 0) & launchable(engine, llm, (tp, pp, dp, ep))
+    for axis, column in zip(AXES, (tp, pp, dp, ep), strict=True):
+        possible = set(column[fits].tolist())
+        for index, degree in enumerate(getattr(instance.search, axis) or ()):
+            if degree not in possible:
+                yield Problem(
+                    field=f"search.{axis}[{index}]",
+                    found=str(degree),
+                    expected=f"a degree that {engine.name} launches with others of the search",
+                    fix=f"{_rule(engine, axis)} {_limits(engine)}".strip(),
+                )
+
+
+def _rule(engine: Engine, axis: str) -> str:
+    if axis == "data_parallel":
+        return f"There it is {SPLITS[engine.data_parallel]}."
+    if axis == "expert_parallel":
+        return f"There it is {SPLITS[engine.expert_parallel]}."
+    if axis == "tensor_parallel" and engine.whole_kv_heads:
+        return "There it divides the key/value heads or is a multiple of them."
+    return ""
+
+
+def _precisions(engine: Engine, instance: Instance) -> Iterator[Problem]:
+    for axis, known in (("weights", engine.weights), ("kv", engine.kv)):
+        for index, precision in enumerate(getattr(instance.search, axis)):
+            if precision not in known:
+                yield Problem(
+                    field=f"search.{axis}[{index}]",
+                    found=precision,
+                    expected=f"one of {', '.join(known)}, which {engine.name} loads",
+                    fix="Take it out of the list, or name another engine.",
+                )
+
+
+def unknown_collectives(instance: Instance, profile: Profile) -> Iterator[Problem]:
+    """Object to an implementation of collectives that the profile does not know."""
+    name, known = instance.collectives, implementations(profile)
+    if name is None or name in known:
+        return
+    if not known:
+        yield Problem(
+            field="collectives",
+            found=repr(name),
+            expected=f"none, since the profile {profile.name} has its own",
+            fix="Remove it, or use `profile: calibrated`.",
+        )
+        return
+    yield Problem(
+        field="collectives",
+        found=repr(name),
+        expected=f"one of {', '.join(known)}",
+        fix=near_misses(name, known) or "Choose one.",
+    )

@@ -1,0 +1,317 @@
+"""What is asked of a fleet: workloads, pools, periods, and what must hold for all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from planner.problem.instance import (
+    LARGEST_COUNT,
+    LARGEST_QUANTITY,
+    LONGEST_NAME,
+    Count,
+    DollarsPerHour,
+    Draft,
+    Fraction,
+    Part,
+    Quality,
+    Search,
+    Seconds,
+    TokensPerSecond,
+)
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
+Hours = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False, strict=True)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)]
+Role = Literal["colocated", "prefill", "decode"]
+Method = Literal["auto", "milp", "decomposition"]
+
+
+def _as_list(value: Any) -> Any:
+    """Let one value stand for a list of one."""
+    return value if value is None or isinstance(value, list | tuple) else [value]
+
+
+def _as_periods(value: Any) -> Any:
+    """Let a whole number stand for so many periods of one hour."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000:
+        return [{"name": str(period)} for period in range(value)]
+    return value
+
+
+Series = Annotated[tuple[Amount, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""One value for every period, or a single one for all."""
+Demand = Series | dict[Name, Series]
+"""A series, or one per quantile: `{p50: [...], p95: [...]}`."""
+Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list)]
+
+
+class Period(Part):
+    """A stretch of the horizon in which demand and prices stay the same."""
+
+    name: Name
+    """Name of the period in the plan, such as `Mon 18:00`."""
+    hours: Hours = 1.0
+    """How long it lasts."""
+
+
+class OnDemand(Part):
+    """Accelerators paid by the hour, as many as a period needs."""
+
+    dollars_per_gpu_hour: DollarsPerHour
+    """Price of one accelerator."""
+    gpus: Count | None = None
+    """Most accelerators that can be had this way. Left out: as many as the pool has."""
+
+
+class Reserved(Part):
+    """Accelerators paid for through the whole horizon, used or not."""
+
+    dollars_per_gpu_hour: DollarsPerHour
+    """Price of one accelerator."""
+    term_hours: Hours = 8760.0
+    """How long one commits. The horizon stands for the whole term."""
+    gpus: Count | None = None
+    """Most accelerators that can be had this way. Left out: as many as the pool has."""
+
+
+class Spot(Part):
+    """Accelerators paid by the hour that can be taken away at any time."""
+
+    dollars_per_gpu_hour: DollarsPerHour
+    """Price of one accelerator."""
+    interruptions_per_hour: Share = 0.0
+    """How often a replica loses its accelerators. It serves nothing while another starts."""
+    gpus: Count | None = None
+    """Most accelerators that can be had this way. Left out: as many as the pool has."""
+
+
+class FleetPool(Part):
+    """Accelerators of one kind in one region, with what they cost in each way of paying."""
+
+    name: Name
+    """Name of the pool in candidates and plans."""
+    accelerator: Name | None = None
+    """Name of an accelerator in the catalogue. Needed where the planner tabulates candidates, and
+    for the catalogue's price and power."""
+    region: Name | None = None
+    """Where it stands."""
+    gpus: Whole | None = None
+    """Accelerators available. Left out: no limit."""
+    gpus_per_node: Count | None = None
+    """Accelerators of a node. Given: they are bought in whole nodes."""
+    on_demand: OnDemand | None = None
+    """Paid by the hour. Left out together with `reserved` and `spot`: at the catalogue's price."""
+    reserved: Reserved | None = None
+    """Paid through the whole horizon."""
+    spot: Spot | None = None
+    """Cheaper, and can be taken away."""
+    watts_per_gpu: Amount | None = None
+    """Power of a busy accelerator. Left out: the catalogue's."""
+    watts_at_most: Amount | None = None
+    """Cap on the power of busy accelerators in every period."""
+    carbon_grams_per_kilowatt_hour: Amount | None = None
+    """Carbon of the region's electricity."""
+
+
+class RequestClass(Part):
+    """Requests of one kind, of which candidates state how many they serve."""
+
+    name: Name
+    """Name in the candidates' column `request_class`."""
+    share: Fraction
+    """Part of the workload's requests."""
+
+
+class FleetWorkload(Part):
+    """One model to serve: how much, how fast, where, and how safely."""
+
+    name: Name
+    """Name of the workload in candidates and plans."""
+    transformer: Name | None = None
+    """Name of a transformer in the catalogue; needed where the planner tabulates candidates."""
+    input_tokens: Count = 1000
+    """Prompt length of a typical request."""
+    output_tokens: Count = 500
+    """Answer length of a typical request."""
+    requests_per_second: Demand | None = None
+    """Demand in every period; this or `tokens_per_second`."""
+    tokens_per_second: Demand | None = None
+    """Demand in output tokens per second in every period."""
+    tokens_per_second_per_request: TokensPerSecond | None = None
+    """Slowest output speed one user may see."""
+    time_to_first_token_seconds: Seconds | None = None
+    """Longest wait for the first token, round trip between regions included."""
+    priority: Count = 1
+    """1 is served first where not all can be."""
+    drafts: tuple[Draft, ...] = ()
+    """Drafts that speculative decoding may use."""
+    quality: Quality | None = None
+    """Least quality of precisions, by a table of your own."""
+    quality_at_least: Fraction | None = None
+    """Least value of the candidates' column `quality`."""
+    search: Search = Search()
+    """The design space of a replica, where the planner tabulates candidates."""
+    candidates: Names = ()
+    """CSV files of deployments that stand in place of the planner's own."""
+    classes: tuple[RequestClass, ...] = ()
+    """Kinds of requests; shares sum to 1. Left out: all requests are alike."""
+    regions: Names | None = None
+    """Regions in which requests may be served. Left out: all."""
+    users_in: Name | None = None
+    """Region where requests come from; round trips from there count to the first token."""
+    headroom: Share = 0.0
+    """Part of every replica's throughput that is kept free."""
+    n_plus_1: bool = False
+    """Whether demand must still be met when any one replica fails."""
+    min_replicas: Whole = 0
+    """Fewest replicas in every period."""
+    mixing: bool = True
+    """Whether replicas of different deployments may share the demand of a period."""
+    spot: bool = True
+    """Whether replicas may run on accelerators that can be taken away."""
+    startup_seconds: Amount = 0.0
+    """How long a replica's accelerators are paid for before it serves."""
+    startup_dollars: Amount = 0.0
+    """What starting a replica costs beside that."""
+    shed_at_most: Fraction | None = None
+    """Part of the demand of a period that may be refused. Left out: none."""
+    shed_dollars_per_1000_requests: Amount | None = None
+    """What refusing a thousand requests costs; needed with `shed_at_most`."""
+
+
+class Running(Part):
+    """Replicas that run already; starting others costs, stopping them does not."""
+
+    workload: Name
+    """Name of the workload."""
+    pool: Name
+    """Name of the pool."""
+    label: Name
+    """The deployment, as it is called in candidates and plans."""
+    replicas: Count
+    """How many."""
+    spot: bool = False
+    """Whether they run on accelerators that can be taken away."""
+
+
+class Scenario(Part):
+    """One way demand may turn out; reserved accelerators are bought before it is known."""
+
+    name: Name
+    """Name of the scenario in the plan."""
+    probability: Fraction
+    """Probabilities sum to 1."""
+    factor: Amount = 1.0
+    """Factor on the demand of every workload."""
+    factors: dict[Name, Amount] = Field(default_factory=dict)
+    """Factor by workload, in place of `factor`."""
+
+
+class Robustness(Part):
+    """Rises of demand for which accelerators are bought beforehand."""
+
+    workloads: Whole
+    """Most workloads whose demand rises at once."""
+    rise: Amount
+    """By how much: 0.5 is half as much again."""
+
+
+class Prediction(Part):
+    """What to make of candidates' figures before they are trusted."""
+
+    prefill_rate: Fraction = 1.0
+    """Factor on the throughput of prefill workers."""
+    decode_rate: Fraction = 1.0
+    """Factor on the throughput of decode workers."""
+    colocated_rate: Fraction = 1.0
+    """Factor on the throughput of workers that do both."""
+    time_to_first_token: Annotated[float, Field(ge=1, le=1000, strict=True)] = 1.0
+    """Factor on times to the first token."""
+
+
+def _put_contents_for_paths(content: dict[str, Any]) -> None:
+    """Let what is in the files of a fleet stand for their paths, wherever they lie."""
+    known: dict[str, str] = {}
+
+    def content_of(path: str) -> str:
+        if path not in known:
+            file = Path(path)
+            there = file.is_file()
+            known[path] = hashlib.sha256(file.read_bytes()).hexdigest() if there else path
+        return known[path]
+
+    for part in (content, *content["workloads"]):
+        if "candidates" in part:
+            part["candidates"] = [content_of(path) for path in part["candidates"]]
+        for named in (part, *part.get("drafts", ())):
+            if (named.get("transformer") or "").endswith(".json"):
+                named["transformer"] = content_of(named["transformer"])
+
+
+class FleetSolver(Part):
+    """Which formulation proves the plan, and how hard it tries."""
+
+    method: Method = "auto"
+    """`milp` is formulation F, `decomposition` is G; `auto` chooses by size."""
+    time_limit_seconds: Seconds = 300.0
+    """Seconds after which the best plan so far is returned, with its bound."""
+    relative_gap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = 1e-4
+    """Gap between plan and bound at which to stop; 0 proves the optimum."""
+
+
+class Fleet(Part):
+    """One question: which replicas of which deployments, where and when, cost least."""
+
+    name: Name
+    """Name of the fleet."""
+    workloads: tuple[FleetWorkload, ...] = Field(min_length=1)
+    """What is served."""
+    pools: tuple[FleetPool, ...] = Field(min_length=1)
+    """Where it may run."""
+    periods: Annotated[tuple[Period, ...], BeforeValidator(_as_periods), Field(min_length=1)] = (
+        Period(name="0"),
+    )
+    """The horizon, one period after the other; a whole number stands for so many hours."""
+    candidates: Names = ()
+    """CSV files of deployments for workloads that name none of their own."""
+    round_trip_seconds: dict[Name, dict[Name, Amount]] = Field(default_factory=dict)
+    """Round trip from the users' region to the serving one; none within a region."""
+    prediction: Prediction = Prediction()
+    """What to make of candidates' figures."""
+    dollars_at_most: Amount | None = None
+    """Budget for the horizon."""
+    watts_at_most: Amount | None = None
+    """Cap on the power of all busy accelerators in every period."""
+    carbon_kilograms_at_most: Amount | None = None
+    """Cap on the carbon of busy accelerators over the horizon."""
+    quantile: Name | None = None
+    """Which quantile of demand is planned for, where demand has several."""
+    scenarios: tuple[Scenario, ...] = ()
+    """Ways demand may turn out."""
+    robustness: Robustness | None = None
+    """Rises of demand that supply must be bought for."""
+    running: tuple[Running, ...] | None = None
+    """Replicas that run before the first period. Left out: the first period starts for free."""
+    engine: Name | None = None
+    """Serving engine that must be able to launch what the planner tabulates."""
+    solver: FleetSolver = FleetSolver()
+    """Which formulation proves the plan."""
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name the question, whatever solver answers it."""
+        # Of large fleets most fields are at their defaults; without them this takes a seventh of
+        # the time, and fields that later versions add leave the digest as it was.
+        content = self.model_dump(
+            mode="json", by_alias=True, exclude={"solver"}, exclude_defaults=True
+        )
+        _put_contents_for_paths(content)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

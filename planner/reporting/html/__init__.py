@@ -1,0 +1,1 @@
+"""The report page: one self-contained file of sections, tables and charts."""

@@ -1,0 +1,277 @@
+"""Pictures: frontiers as staircases of cost over speed, and an objective over a field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.analysis.frontier import Frontier, cost_of, speed_of
+from planner.analysis.parameter_sweep import Over
+from planner.plans.plan import Plan
+from planner.reporting.plots.style import COLOURS, COLUMN_WIDTH, GREY, LINES, MARKERS, figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DOTTED_POINTS = 80
+"""Points of a frontier above which a dot for each would hide the staircases."""
+MOST_INSIDE = 3
+"""Lines above which the legend stands below the picture."""
+MOST_LABELS = 7
+"""Lines above which those of a field's values share one scale of colours, and few are named."""
+UNITS = {
+    "tokens_per_second_per_request": "tokens/s per request",
+    "dollars_per_million_tokens": "$ per million tokens",
+    "dollars_per_hour": "$ per hour",
+    "tokens_per_second": "tokens/s in all",
+    "input_tokens": "prompt (tokens)",
+    "output_tokens": "answer (tokens)",
+    "dollars_per_gpu_hour": "$ per GPU and hour",
+    "gpus": "GPUs available",
+    "time_to_first_token_seconds": "first token within (s)",
+    "acceptance": "acceptance of drafted tokens",
+}
+"""What an axis is called, by the last key of a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One frontier of a picture, and what the legend calls it."""
+
+    label: str
+    frontier: Frontier
+
+
+def frontier_lines(frontiers: Sequence[Frontier]) -> list[Line]:
+    """Return one line per frontier that has points, called by its instance."""
+    return [Line(found.instance.name, found) for found in frontiers if found.points]
+
+
+def over_lines(found: Sequence[Over]) -> list[Line]:
+    """Return one line per value of a field, called by the value."""
+    several = len(found) > 1
+    return [
+        Line(_short(value, one.instance.name if several else ""), one)
+        for over in found
+        for value, one in zip(over.values, over.answers, strict=True)
+        if isinstance(one, Frontier) and one.points
+    ]
+
+
+def _short(value: Any, name: str) -> str:
+    text = f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    return f"{name}, {text}" if name else text
+
+
+def plot_frontiers(
+    path: str | Path, lines: Sequence[Line], field: str = "", width: float = COLUMN_WIDTH
+) -> None:
+    """Draw frontiers: cost over speed, both logarithmic.
+
+    Between two points only the dearer one buys the speed, so each line is a staircase.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, ending in .svg, .png or .pdf.
+    lines : sequence of Line
+        What to draw, at least one.
+    field : str
+        Path of the field whose values are the labels; empty where they are instances.
+    width : float
+        Inches; the size of letters does not change with it.
+
+    Raises
+    ------
+    InputError
+        Where the file has another suffix.
+    OutputError
+        Where it cannot be written.
+    """
+    with figure(path, width) as axes:
+        graded = bool(field) and len(lines) > MOST_LABELS
+        dots = all(len(line.frontier.points) <= DOTTED_POINTS for line in lines)
+        for index, line in enumerate(lines):
+            style = _style(index, len(lines), graded)
+            _staircase(axes, line.frontier, style, _named(index, lines, graded), dots)
+        _limits(axes, [line.frontier for line in lines])
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _decimals(axes)
+        axes.set_xlabel("tokens/s per request")
+        axes.set_ylabel("$ per million output tokens")
+        one = lines[0].frontier.points[0]
+        title = f"Cost and speed, {one.instance}" if len(lines) == 1 or field else "Cost and speed"
+        axes.set_title(title, loc="left", pad=12)
+        _legend(axes, UNITS.get(_key(field), field) if field else None, len(lines))
+
+
+def plot_best(path: str | Path, found: Sequence[Over], width: float = COLUMN_WIDTH) -> None:
+    """Draw the objective of the best plan over the values of a field.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, ending in .svg, .png or .pdf.
+    found : sequence of Over
+        Plans of one instance each, all over the same field; the legend calls them by instance.
+    width : float
+        Inches.
+
+    Raises
+    ------
+    InputError
+        Where the file has another suffix.
+    OutputError
+        Where it cannot be written.
+    """
+    plans = [plan for over in found for _, plan in _pairs(over)]
+    aims = {plan.objective_name for plan in plans}
+    aim = aims.pop() if len(aims) == 1 else "dollars_per_million_tokens"
+    with figure(path, width) as axes:
+        for index, over in enumerate(found):
+            pairs = _pairs(over)
+            style = _style(index, len(found), False) | {"marker": MARKERS[index % len(MARKERS)]}
+            x, y = [value for value, _ in pairs], [getattr(plan, aim) for _, plan in pairs]
+            axes.plot(x, y, label=pairs[0][1].instance, ms=3, **style)
+        field = found[0].field
+        _scale(axes.set_xscale, [value for over in found for value, _ in _pairs(over)])
+        _scale(axes.set_yscale, [getattr(plan, aim) for plan in plans])
+        _decimals(axes)
+        axes.set_xlabel(UNITS.get(_key(field), field))
+        axes.set_ylabel(UNITS[aim])
+        name = f" of {plans[0].instance}" if len(found) == 1 else ""
+        axes.set_title(f"The best plan{name}", loc="left")
+        _legend(axes, None, len(found))
+
+
+def _key(field: str) -> str:
+    return field.rpartition(".")[2]
+
+
+def _pairs(over: Over) -> list[tuple[Any, Plan]]:
+    """Return the values that have a plan, each with it."""
+    pairs = zip(over.values, over.answers, strict=True)
+    return [(value, plan) for value, plan in pairs if isinstance(plan, Plan) and plan.found]
+
+
+def _style(index: int, lines: int, graded: bool) -> dict[str, Any]:
+    """Return colour and dashes of a line, so that each differs in both as long as they last."""
+    if graded:
+        from matplotlib import colormaps
+
+        return {"color": colormaps["viridis"](0.92 * index / (lines - 1)), "ls": "-"}
+    return {"color": COLOURS[index % len(COLOURS)], "ls": LINES[index % len(LINES)]}
+
+
+def _named(index: int, lines: Sequence[Line], graded: bool) -> str:
+    """Return what the legend calls a line; of many values it names the ends and some between."""
+    last = len(lines) - 1
+    picks = {round(last * part / (MOST_LABELS - 1)) for part in range(MOST_LABELS)}
+    return lines[index].label if not graded or index in picks else "_"
+
+
+def _staircase(axes: Axes, found: Frontier, style: dict[str, Any], label: str, dots: bool) -> None:
+    speeds = [speed_of(point) for point in found.points]
+    costs = [cost_of(point) for point in found.points]
+    axes.plot(speeds, costs, drawstyle="steps-pre", label=label, zorder=3, **style)
+    if dots:
+        axes.plot(speeds, costs, "o", ms=1.8, color=style["color"], zorder=3)
+    target = found.instance.workload.tokens_per_second_per_request
+    chosen = found.cheapest_at(target) if target is not None else None
+    for point, marker, size in ((chosen, "o", 5.5), (found.preferred(), "*", 8.5)):
+        if point is not None:
+            at = [speed_of(point)], [cost_of(point)]
+            axes.plot(*at, marker, ms=size, color=style["color"], mec="white", mew=0.7, zorder=4)
+
+
+def _limits(axes: Axes, frontiers: Sequence[Frontier]) -> None:
+    """Draw every target and ceiling once, with its number."""
+    asked = [found.instance for found in frontiers]
+    targets = {one.workload.tokens_per_second_per_request for one in asked}
+    known = sorted(target for target in targets if target is not None)
+    for target in known:
+        # Above the picture, where no line runs; of several, the first says what they are.
+        lead = target == known[0]
+        axes.axvline(target, color=GREY, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.annotate(
+            f"target {target:,.4g}" if lead else f"{target:,.4g}",
+            (target, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(5 if lead and len(known) > 1 else 0, 1),
+            textcoords="offset points",
+            ha="right" if lead and len(known) > 1 else "center",
+            va="bottom",
+            color=GREY,
+            fontsize=6.5,
+        )
+    ceilings = {one.dollars_per_million_tokens_at_most for one in asked}
+    for ceiling in sorted(ceiling for ceiling in ceilings if ceiling is not None):
+        axes.axhline(ceiling, color=GREY, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.annotate(
+            f"at most ${ceiling:,.6g}",
+            (0, ceiling),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 2),
+            textcoords="offset points",
+            color=GREY,
+            fontsize=6.5,
+        )
+
+
+def _legend(axes: Axes, title: str | None, lines: int) -> None:
+    """Explain lines where there are several, and the marks that occur."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = axes.get_legend_handles_labels() if lines > 1 else ([], [])
+    marks = {line.get_marker() for line in axes.get_lines() if line.get_markersize() > 5}
+    for marker, size, name in (("o", 5.5, "cheapest at the target"), ("*", 8.5, "preferred")):
+        if marker in marks:
+            handles.append(Line2D([], [], ls="", marker=marker, ms=size, color=GREY, mec="white"))
+            labels.append(name)
+    if not handles:
+        return
+    style = {"title": title, "title_fontsize": 6.5, "frameon": False, "handlelength": 2.6}
+    if lines <= MOST_INSIDE:
+        axes.legend(handles, labels, loc="best", borderaxespad=0.2, labelspacing=0.3, **style)
+        return
+    whole = axes.get_figure(root=True)
+    assert whole is not None
+    widest = max(map(len, labels))
+    columns = max(1, int(whole.get_figwidth() * 72 / (widest * 3.6 + 34)))
+    rows = math.ceil(len(labels) / columns)
+    whole.set_figheight(whole.get_figheight() + 0.13 * (rows + bool(title)))
+    whole.legend(handles, labels, loc="outside lower center", ncols=columns, **style)
+
+
+def _scale(put: Callable[[str], None], values: Sequence[Any]) -> None:
+    """Make an axis logarithmic where its values span more than a factor of ten."""
+    if all(isinstance(value, int | float) for value in values) and values:
+        low, high = min(values), max(values)
+        if low > 0 and math.log10(high / low) > 1:
+            put("log")
+
+
+def _decimals(axes: Axes) -> None:
+    """Write numbers out: 20 and 0.5 rather than powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() != "log":
+            continue
+        low, high = axis.get_view_interval()
+        decades = math.log10(high / low)
+        subs = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        axis.set_major_formatter(FuncFormatter(lambda number, _: _number(number)))
+        axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def _number(number: float) -> str:
+    for factor, suffix in ((1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:g}{suffix}"
+    return f"{number:,.4g}"

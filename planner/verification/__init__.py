@@ -1,0 +1,1 @@
+"""The independent checker: recomputes plans and shares nothing with what made them."""

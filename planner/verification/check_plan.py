@@ -1,0 +1,259 @@
+"""The independent checker: recomputes a plan from its row and the instance, and nothing else.
+
+It knows the time terms and the catalogue, but neither the table of candidates nor the
+formulations nor any solver, so that a mistake there cannot hide here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.errors import InputError
+from planner.plans.read_csv import read_rows
+from planner.problem.instance import Instance
+from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply, resolve
+from planner.problem.validate import experts, query_heads
+from planner.terms.forward_pass import Precision
+from planner.verification.recompute import Decisions, recomputed
+
+TOLERANCE = 1e-6
+"""Relative difference that rounding in a CSV may leave."""
+FOUND = ("optimal", "time_limit")
+NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
+DECISIVE = ("pool", "accelerator", "tensor_parallel", "batch", "replicas", "objective")
+"""Columns that are empty where there is no deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing in a plan that is not so."""
+
+    column: str
+    found: object
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: found {self.found}, expected {self.expected}."
+
+
+def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
+    """Recompute one plan and list everything in it that does not hold.
+
+    Parameters
+    ----------
+    row : mapping
+        Column to value, as `Plan.to_row` or a CSV reader gives it.
+    instance : Instance
+        What was asked.
+
+    Returns
+    -------
+    list of Finding
+        Empty where the plan holds. A plan without a deployment has nothing to recompute: its
+        name, digest and status are looked at, and that no deployment stands beside them.
+    """
+    findings = list(_identity(row, instance))
+    if row.get("status") not in FOUND:
+        return [*findings, *_nothing_found(row)]
+    try:
+        resolved = resolve(instance)
+        supply = _pool(row, resolved)
+        decided = _decided(row, resolved)
+        findings += _choices(row, decided, resolved, supply)
+        numbers = recomputed(resolved, supply, decided, _whole(row, "replicas"))
+        expected = {column: float(value) for column, value in numbers.items()}
+    except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
+        return [*findings, Finding("row", error, "a complete plan of this instance")]
+    findings += _numbers(row, expected)
+    findings += _requirements(expected, resolved, supply)
+    findings += _proof(row, expected, resolved)
+    return findings
+
+
+def check_file(
+    path: str | Path, instances: Iterable[Instance]
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Check every row of a CSV of plans against the instance of its name.
+
+    Yields
+    ------
+    name, findings : str, list of Finding
+        One pair per row; a row whose instance is not among `instances` is a finding itself.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or is no CSV of plans.
+    """
+    known = {instance.name: instance for instance in instances}
+    for row in read_rows(Path(path)):
+        name = row["instance"]
+        if name in known:
+            yield name, check_plan(row, known[name])
+        else:
+            yield name, [Finding("instance", name, f"one of {', '.join(known)}")]
+
+
+def _identity(row: Mapping[str, Any], instance: Instance) -> Iterator[Finding]:
+    if row.get("instance") != instance.name:
+        yield Finding("instance", row.get("instance"), repr(instance.name))
+    digest = row.get("instance_digest")
+    if digest and digest != instance.digest:
+        yield Finding("instance_digest", digest, f"{instance.digest}, the instance as it is now")
+
+
+def _nothing_found(row: Mapping[str, Any]) -> Iterator[Finding]:
+    status = row.get("status")
+    if status not in NOT_FOUND:
+        yield Finding("status", status, f"one of {', '.join((*FOUND, *NOT_FOUND))}")
+    for column in DECISIVE:
+        if row.get(column) not in (None, ""):
+            yield Finding(column, row[column], f"nothing beside the status {status}")
+
+
+def _pool(row: Mapping[str, Any], resolved: ResolvedInstance) -> Supply:
+    for supply in resolved.pools:
+        if supply.label == row["pool"] and supply.accelerator.name == row["accelerator"]:
+            return supply
+    raise ValueError(f"no pool {row['pool']!r} with {row['accelerator']!r}")
+
+
+def _whole(row: Mapping[str, Any], name: str, least: int = 1) -> int:
+    number = float(row[name])
+    if not (number >= least and number.is_integer()):
+        raise ValueError(f"{name} = {row[name]}")
+    return int(number)
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    """Read a cell; NaN, which equals nothing, where it holds no number."""
+    try:
+        return float(str(row.get(name)))
+    except ValueError:
+        return math.nan
+
+
+def _choices(
+    row: Mapping[str, Any], decided: Decisions, resolved: ResolvedInstance, supply: Supply
+) -> Iterator[Finding]:
+    """The decisions are ones the instance allows."""
+    search, quality = resolved.instance.search, resolved.instance.quality
+    tp, pp, dp = decided.tensor_parallel, decided.pipeline_parallel, decided.data_parallel
+    ep = decided.expert_parallel
+    precision = decided.precision
+    good = quality is None or quality.of(precision.weights, precision.cache) >= quality.at_least
+    drafts = [NO_DRAFT] if decided.gamma == 0 else [draft.name for draft in resolved.drafts]
+    reach = tp <= supply.reach or search.tensor_parallel is not None
+    allowed = {
+        "transformer": row["transformer"] == resolved.llm.name,
+        "tensor_parallel": tp in resolved.tensor_parallel
+        and query_heads(resolved.llm) % tp == 0
+        and reach,
+        "pipeline_parallel": pp in resolved.pipeline_parallel and pp <= resolved.llm.layer_count,
+        "data_parallel": dp in resolved.data_parallel,
+        "expert_parallel": ep in resolved.expert_parallel
+        and (tp * dp) % ep == 0
+        and all(count % ep == 0 for count in experts(resolved.llm)),
+        "batch": decided.batch in search.batch.sizes() and decided.batch >= pp * dp,
+        "weight_precision": precision.weights in search.weights and good,
+        "kv_precision": precision.cache in search.kv and good,
+        "draft": row["draft"] in drafts,
+        "gamma": decided.gamma in resolved.gamma,
+        "replicas": _whole(row, "replicas") <= search.max_replicas,
+        "objective_name": row["objective_name"] == resolved.instance.aim,
+        "profile": row["profile"] == resolved.profile.name,
+    }
+    for column, holds in allowed.items():
+        if not holds:
+            yield Finding(column, row[column], "a value the instance allows")
+    degrees = [np.asarray(degree) for degree in (tp, pp, dp, ep)]
+    if resolved.engine and not resolved.launches(degrees, decided.draft):
+        found = f"tp {tp}, pp {pp}, dp {dp}, ep {ep} with the draft {row['draft']}"
+        yield Finding("engine", found, f"a deployment that {resolved.engine.name} launches")
+
+
+def _decided(row: Mapping[str, Any], resolved: ResolvedInstance) -> Decisions:
+    drafts = {draft.name: draft for draft in resolved.drafts}
+    gamma = _whole(row, "gamma", least=0)
+    return Decisions(
+        precision=Precision(row["weight_precision"], row["kv_precision"]),
+        tensor_parallel=_whole(row, "tensor_parallel"),
+        pipeline_parallel=_whole(row, "pipeline_parallel"),
+        data_parallel=_whole(row, "data_parallel"),
+        expert_parallel=_whole(row, "expert_parallel"),
+        batch=_whole(row, "batch"),
+        draft=drafts[row["draft"]] if gamma else None,
+        gamma=gamma,
+    )
+
+
+def _differs(one: float, other: float) -> bool:
+    return not math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-15)
+
+
+def _numbers(row: Mapping[str, Any], expected: Mapping[str, float]) -> Iterator[Finding]:
+    for column, value in expected.items():
+        if _differs(_number(row, column), value):
+            yield Finding(column, row.get(column), f"{value:.9g}")
+
+
+Limits = Mapping[str, float | None]
+
+
+def limits(resolved: ResolvedInstance, supply: Supply) -> tuple[Limits, Limits]:
+    """Return what columns may be at most, and what they must be at least; None for no limit."""
+    instance, workload = resolved.instance, resolved.instance.workload
+    at_most = {
+        "memory_bytes_per_gpu": supply.rates.memory_bytes,
+        "gpus": supply.gpus,
+        "time_to_first_token_seconds": workload.time_to_first_token_seconds,
+        "dollars_per_million_tokens": instance.dollars_per_million_tokens_at_most,
+        "dollars_per_hour": instance.dollars_per_hour_at_most,
+    }
+    at_least = {
+        "tokens_per_second_per_request": workload.tokens_per_second_per_request,
+        "tokens_per_second": workload.tokens_per_second,
+    }
+    return at_most, at_least
+
+
+def _requirements(
+    numbers: Mapping[str, float], resolved: ResolvedInstance, supply: Supply
+) -> Iterator[Finding]:
+    """Every requirement of the instance holds for the recomputed numbers."""
+    at_most, at_least = limits(resolved, supply)
+    for column, limit in at_most.items():
+        if limit is not None and numbers[column] > limit * (1.0 + TOLERANCE):
+            yield Finding(column, f"{numbers[column]:.9g}", f"at most {limit:.9g}")
+    for column, limit in at_least.items():
+        if limit is not None and numbers[column] < limit * (1.0 - TOLERANCE):
+            yield Finding(column, f"{numbers[column]:.9g}", f"at least {limit:.9g}")
+
+
+def _proof(
+    row: Mapping[str, Any], numbers: Mapping[str, float], resolved: ResolvedInstance
+) -> Iterator[Finding]:
+    """The objective is the number it names, and the bound is on its right side."""
+    aim = resolved.instance.aim
+    objective, bound, gap = (_number(row, name) for name in ("objective", "bound", "gap"))
+    if _differs(objective, numbers[aim]):
+        yield Finding("objective", row.get("objective"), f"{numbers[aim]:.9g}, the plan's {aim}")
+    if row["status"] == "time_limit" and math.isnan(bound) and math.isnan(gap):
+        return  # Time ran out before there was a bound.
+    excess = (bound - objective) / max(abs(objective), 1e-12)
+    if aim == "tokens_per_second_per_request":
+        excess = -excess
+    if not excess <= TOLERANCE:
+        yield Finding(
+            "bound", row.get("bound"), f"no better a value than the objective {objective:.9g}"
+        )
+    if not math.isclose(gap, abs(excess), abs_tol=TOLERANCE):
+        yield Finding("gap", row.get("gap"), f"{abs(excess):.3g}")
+    if row["status"] == "optimal" and gap > resolved.instance.solver.relative_gap + TOLERANCE:
+        yield Finding("status", "optimal", f"a gap within {resolved.instance.solver.relative_gap}")

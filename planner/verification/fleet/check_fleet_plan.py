@@ -1,0 +1,170 @@
+"""The independent checker of fleets: recomputes a plan from the question and the offers alone.
+
+It knows neither what builds the figures nor the formulations nor any solver, so that a mistake
+there cannot hide here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from planner.errors import InputError
+from planner.plans.fleet_plan import MARKETS, FleetPlan
+from planner.problem.fleet import Fleet
+from planner.problem.offers import Offers
+from planner.verification.check_plan import FOUND, Finding
+from planner.verification.fleet.demand import coverage_findings, refusal_dollars
+from planner.verification.fleet.inputs import EXACT, Ints, periods_of, served_of, sold_of, told
+from planner.verification.fleet.purchases import (
+    Bought,
+    bought_of,
+    dollars_of,
+    limit_findings,
+    packing_findings,
+    purchase_findings,
+)
+from planner.verification.fleet.replicas import Asked, Rows, find_offers, row_findings, rows_of
+from planner.verification.fleet.robustness import rise_findings
+
+NOT_FOUND = ("infeasible", "no_solution_in_time")
+
+
+def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Finding]:
+    """Recompute a fleet's plan and list everything in it that does not hold.
+
+    Parameters
+    ----------
+    plan : FleetPlan
+        The plan, as it was answered or as `planner.plans.read_fleet.read_fleet_plan` reads it.
+    fleet : Fleet
+        What was asked.
+    offers : Offers
+        Deployments on offer, as files or tables state them.
+
+    Returns
+    -------
+    list of Finding
+        Empty where the plan holds. A plan that was not found has nothing to recompute: its name,
+        digest and status are looked at, and that no rows stand beside them.
+    """
+    findings = list(_identity(plan, fleet))
+    if plan.status not in FOUND:
+        return [*findings, *_nothing_found(plan)]
+    try:
+        asked = Asked(
+            fleet, periods_of(fleet), served_of(fleet, offers.rates.shape[1]), sold_of(fleet)
+        )
+    except (InputError, KeyError, ValueError) as error:
+        return [*findings, Finding("fleet", error, "a fleet that can be planned")]
+    if wrong := list(_shape(plan, asked)):
+        return [*findings, *wrong]
+    offer = find_offers(plan, offers)
+    if unknown := list(_unknown(plan, offer)):
+        return [*findings, *unknown]
+    rows = rows_of(plan, asked, offers, offer)
+    bought = bought_of(plan, rows)
+    return [
+        *findings,
+        *row_findings(plan, asked, offers, rows),
+        *coverage_findings(plan, asked, rows),
+        *purchase_findings(plan, asked, bought),
+        *packing_findings(plan, asked, offers, rows, bought),
+        *limit_findings(plan, asked, rows),
+        *rise_findings(plan, asked, offers, rows, bought),
+        *_cost(plan, asked, rows, bought),
+        *_proof(plan, fleet),
+    ]
+
+
+def _identity(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
+    if plan.fleet != fleet.name:
+        yield Finding("fleet", plan.fleet, repr(fleet.name))
+    if plan.fleet_digest != fleet.digest:
+        expected = f"{fleet.digest}, the fleet as it is now"
+        yield Finding("fleet_digest", plan.fleet_digest, expected)
+
+
+def _nothing_found(plan: FleetPlan) -> Iterator[Finding]:
+    if plan.status not in NOT_FOUND:
+        yield Finding("status", plan.status, f"one of {', '.join((*FOUND, *NOT_FOUND))}")
+    rows = {
+        "plan": len(plan.replicas),
+        "purchases": len(plan.purchases),
+        "service": plan.service.demand.size,
+    }
+    for table, count in rows.items():
+        if count:
+            yield Finding(table, f"{count} rows", f"none beside the status {plan.status}")
+    for name in ("objective", "dollars"):
+        if not math.isnan(getattr(plan, name)):
+            expected = f"nothing beside the status {plan.status}"
+            yield Finding(name, getattr(plan, name), expected)
+
+
+def _shape(plan: FleetPlan, asked: Asked) -> Iterator[Finding]:
+    """The plan is about the workloads, pools and periods of the fleet, in their order."""
+    known = {
+        "workload": (plan.workloads, tuple(one.name for one in asked.fleet.workloads)),
+        "pool": (plan.pools, tuple(one.name for one in asked.fleet.pools)),
+        "period": (plan.periods, asked.periods.names),
+    }
+    for column, (found, expected) in known.items():
+        if found != expected:
+            pairs = zip((*found, "nothing"), (*expected, "nothing"), strict=False)
+            mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
+            yield Finding(column, mine, f"{theirs}, as in the fleet")
+            return
+    expected_shape = len(plan.workloads), len(plan.periods)
+    if any(
+        part.shape != expected_shape
+        for part in (plan.service.demand, plan.service.capacity, plan.service.shed)
+    ):
+        yield Finding("service", plan.service.demand.shape, "a row per workload and period")
+    reserved = plan.purchases.market == MARKETS.index("reserved")
+    yield from told(
+        "period",
+        (plan.purchases.period < 0) != reserved,
+        lambda row: f"a purchase in {plan.pools[plan.purchases.pool[row]]}",
+        lambda _: "no period where reserved, and one elsewhere",
+    )
+
+
+def _unknown(plan: FleetPlan, offer: Ints) -> Iterator[Finding]:
+    rows = plan.replicas
+    yield from told(
+        "label",
+        offer < 0,
+        lambda row: f"{rows.labels[rows.label[row]]} of {plan.workloads[rows.workload[row]]}",
+        lambda row: f"a deployment on offer in {plan.pools[rows.pool[row]]}",
+    )
+
+
+def _cost(plan: FleetPlan, asked: Asked, rows: Rows, bought: Bought) -> Iterator[Finding]:
+    """The plan costs what it says, and no more than it may."""
+    dollars = dollars_of(asked, rows, bought)
+    expected = {
+        "dollars": dollars,
+        "dollars_per_hour": dollars / float(asked.periods.hours.sum()),
+        "objective": dollars + refusal_dollars(plan, asked),
+    }
+    for name, right in expected.items():
+        if not math.isclose(getattr(plan, name), right, rel_tol=EXACT, abs_tol=EXACT):
+            yield Finding(name, f"{getattr(plan, name):.12g}", f"{right:.12g}")
+    budget = asked.fleet.dollars_at_most
+    if budget is not None and not dollars <= budget * (1.0 + EXACT):
+        yield Finding("dollars", f"{dollars:.12g}", f"at most the budget of {budget:.12g}")
+
+
+def _proof(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
+    """The bound is no higher than the objective, and the gap is between the two."""
+    if plan.status == "time_limit" and math.isnan(plan.bound) and math.isnan(plan.gap):
+        return  # Time ran out before there was a bound.
+    gap = (plan.objective - plan.bound) / max(abs(plan.objective), 1e-12)
+    if not gap >= -EXACT:
+        yield Finding("bound", plan.bound, f"at most the objective {plan.objective:.12g}")
+    if not math.isclose(plan.gap, gap, rel_tol=EXACT, abs_tol=EXACT):
+        yield Finding("gap", plan.gap, f"{gap:.9g}")
+    most = fleet.solver.relative_gap
+    if plan.status == "optimal" and not plan.gap <= most * (1.0 + EXACT) + EXACT:
+        yield Finding("status", plan.status, f"a gap of at most {most:g}, not {plan.gap:.3g}")

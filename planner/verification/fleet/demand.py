@@ -1,0 +1,176 @@
+"""Whether replicas serve what is asked of them: every workload in every period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from planner.plans.fleet_plan import FleetPlan
+from planner.verification.check_plan import Finding
+from planner.verification.fleet.inputs import EXACT, Bools, Floats, differs, told
+from planner.verification.fleet.replicas import HOUR, Asked, Rows, split_of
+
+THEN = " when it rises"
+
+
+def coverage_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Finding]:
+    """Yield where demand is not met, or replicas are not what a workload wants.
+
+    Parameters
+    ----------
+    plan : FleetPlan
+        The plan; what it says of service is checked too.
+    asked : Asked
+        What is asked.
+    rows : Rows
+        Its rows with what their deployments are.
+    """
+    want, shed = asked.served, plan.service.shed
+    name = cell_name(plan)
+    stages = {"prompts": rows.prefill, "answers": rows.decode}
+    serves = {
+        stage: by_cell(asked, rows, rows.rate * rows.count, mine) for stage, mine in stages.items()
+    }
+    capacity = np.minimum(*serves.values())
+    yield from _service(plan, asked, capacity)
+    alike = np.broadcast_to(~want.classed[:, None], capacity.shape)
+    for stage, mine in stages.items():
+        given = serves[stage] + shed
+        yield from short_findings(want.demand, given, alike, name, f"of {stage}")
+        lost = np.zeros(capacity.size)
+        there = mine & (rows.count > 0)
+        np.maximum.at(lost, rows.cell[there], rows.rate[there])
+        safe = alike & want.survives[:, None] & ~_below(given, want.demand)
+        left = given - lost.reshape(capacity.shape)
+        yield from short_findings(
+            want.demand, left, safe, name, f"of {stage} with one replica lost"
+        )
+    yield from class_findings(plan, asked, rows)
+    yield from _counts(asked, rows, name)
+
+
+def cell_name(plan: FleetPlan) -> Callable[[int], str]:
+    """Return what says which workload and period is meant."""
+    periods = len(plan.periods)
+    return lambda cell: f"{plan.workloads[cell // periods]} in {plan.periods[cell % periods]}"
+
+
+def by_cell(asked: Asked, rows: Rows, values: Floats, mine: Bools) -> Floats:
+    """Add up values of some rows by workload and period."""
+    shape = asked.served.demand.shape
+    added = np.bincount(rows.cell[mine], values[mine], shape[0] * shape[1])
+    return np.asarray(added, dtype=float).reshape(shape)
+
+
+def _below(given: Floats, needed: Floats) -> Bools:
+    below: Bools = ~(given >= needed * (1.0 - EXACT))
+    return below
+
+
+def short_findings(
+    needed: Floats, given: Floats, concerned: Bools, name: Callable[[int], str], what: str
+) -> Iterator[Finding]:
+    """Yield workloads and periods in which less is served than needed."""
+    yield from told(
+        "capacity",
+        (concerned & _below(given, needed)).ravel(),
+        lambda cell: f"{given.flat[cell]:.9g} requests/s {what} for {name(cell)}",
+        lambda cell: f"{needed.flat[cell]:.9g}, refused ones included",
+    )
+
+
+def _service(plan: FleetPlan, asked: Asked, capacity: Floats) -> Iterator[Finding]:
+    """The table of service says what is asked, what can be served and what is refused."""
+    want, table, name = asked.served, plan.service, cell_name(plan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = np.where(capacity > 0, (want.demand - table.shed) / capacity, np.nan)
+    expected = {
+        "demand": (table.demand, want.demand),
+        "capacity": (table.capacity, capacity),
+        "utilisation": (table.utilisation, used),
+    }
+    for column, (found, right) in expected.items():
+        wrong = differs(found, right).ravel()
+        yield from told(column, wrong, _numbers(found, name), _numbers(right))
+    wrong = table.priority != want.priority
+    yield from told(
+        "priority",
+        wrong,
+        lambda row: f"{table.priority[row]} for {plan.workloads[row]}",
+        lambda row: str(want.priority[row]),
+    )
+    most = want.shed_at_most[:, None] * want.demand
+    over = ~((table.shed >= 0) & (table.shed <= most * (1.0 + EXACT)))
+    yield from told(
+        "shed", over.ravel(), _numbers(table.shed, name), lambda cell: f"0 to {most.flat[cell]:.9g}"
+    )
+
+
+def _numbers(values: Floats, name: Callable[[int], str] | None = None) -> Callable[[int], str]:
+    """Return what tells a number of a workload and period, and of which."""
+    return lambda cell: f"{values.flat[cell]:.9g}" + (f" for {name(cell)}" if name else "")
+
+
+def class_findings(
+    plan: FleetPlan, asked: Asked, rows: Rows, rise: float | None = None
+) -> Iterator[Finding]:
+    """Yield classes of which less is served than needed, as the plan splits it.
+
+    Parameters
+    ----------
+    plan, asked, rows
+        As elsewhere.
+    rise : float, optional
+        What is looked at is the demand risen by this part, and what is then served.
+    """
+    want, name = asked.served, cell_name(plan)
+    if not want.classed.any():
+        return
+    given = plan.replicas.served if rise is None else plan.replicas.served_when_risen
+    served, shares = split_of(given, rows.each.rates), want.shares
+    demand, then = want.demand * (1.0 + (rise or 0.0)), "" if rise is None else THEN
+    mine = want.classed[rows.each.workload]
+    classed = np.broadcast_to(want.classed[:, None], demand.shape)
+    for index in range(shares.shape[1]):
+        total = by_cell(asked, rows, served[:, index], mine)
+        total += plan.service.shed * shares[:, index, None]
+        needed = demand * shares[:, index, None]
+        yield from short_findings(needed, total, classed, name, f"of class {index + 1}{then}")
+
+
+def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Finding]:
+    """There are as many replicas, and of as many deployments, as the workload wants."""
+    want = asked.served
+    every = np.ones(len(rows.count), dtype=bool)
+    counts = by_cell(asked, rows, rows.count.astype(float), every)
+    least = np.broadcast_to(want.least[:, None], counts.shape)
+    yield from told(
+        "replicas",
+        (counts < least).ravel(),
+        lambda cell: f"{counts.flat[cell]:g} for {name(cell)}",
+        lambda cell: f"at least {least.flat[cell]}",
+    )
+    one, prefill, decode = (
+        by_cell(asked, rows, np.ones(len(every)), mine)
+        for mine in (
+            rows.prefill & rows.decode,
+            rows.prefill & ~rows.decode,
+            rows.decode & ~rows.prefill,
+        )
+    )
+    several = (np.maximum(np.maximum(one, prefill), decode) > 1) | (
+        (one > 0) & (prefill + decode > 0)
+    )
+    yield from told(
+        "label",
+        (several & ~want.mixes[:, None]).ravel(),
+        lambda cell: f"several deployments for {name(cell)}",
+        lambda _: "one per role, since the workload does not mix them",
+    )
+
+
+def refusal_dollars(plan: FleetPlan, asked: Asked) -> float:
+    """Return what refusing requests costs over the horizon."""
+    seconds = asked.periods.hours * HOUR
+    return float(asked.served.shed_dollars @ (plan.service.shed @ seconds))
