@@ -310,24 +310,26 @@ def cpu_seconds(work: Callable[[], Any], runs: int) -> tuple[float, Any]:
 
 def our_grids() -> tuple[Callable[[], Any], Callable[[], Any], tuple[Any, Any]]:
     """Return our work on the paper's grid and on a curve with a draft, and the grid."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    from paper import layout_search
+
     from planner import catalogue
-    from planner.terms import paper
     from planner.terms.calibration import rates
     from planner.terms.forward_pass import Precision
 
     profile = catalogue.profile("paper")
     gpu = rates(catalogue.accelerator("h100-sxm"), profile)
     target, draft = (
-        paper.Model(catalogue.transformer(name), Precision(), gpu, profile.switches)
+        layout_search.Model(catalogue.transformer(name), Precision(), gpu, profile.switches)
         for name in ("llama-3-70b", "llama-3-8b")
     )
-    axes = paper.grid(target)
-    plain = partial(paper.step_seconds, target, paper.Space(groups=False), *axes)
+    axes = layout_search.grid(target)
+    plain = partial(layout_search.step_seconds, target, layout_search.Space(groups=False), *axes)
 
     def curve() -> float:
-        drafted = paper.Draft(draft, ACCEPTANCE)
-        every = paper.frontier_grid(target, paper.Space(), DOLLARS, draft=drafted)
-        return float(paper.frontier(every).speed.max())
+        drafted = layout_search.Draft(draft, ACCEPTANCE)
+        every = layout_search.frontier_grid(target, layout_search.Space(), DOLLARS, draft=drafted)
+        return float(layout_search.frontier(every).speed.max())
 
     return plain, curve, axes
 

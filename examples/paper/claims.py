@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from paper import reference
+from paper import closed_form, layout_search, reference
 from paper.lab import Case, Lab, link, paper_model, price, timed, without_base_latency
 from planner.catalogue.transformer import Dense, GroupedQuery, LayerGroup, Transformer
-from planner.terms import paper, toy
 from planner.terms.collectives import PROTOCOLS
 from planner.terms.forward_pass import ONE, Floats, ForwardPass
 
@@ -55,7 +54,9 @@ def closed_form_exponent(lab: Lab) -> float:
     speeds = []
     for name in DENSE:
         llm = reference.transformer(name)
-        speeds.append(1.0 / toy.fastest(2.0 * llm.parameters, llm.layer_count, 3.3e12).seconds)
+        speeds.append(
+            1.0 / closed_form.fastest(2.0 * llm.parameters, llm.layer_count, 3.3e12).seconds
+        )
     return exponent([reference.transformer(name).parameters for name in DENSE], speeds)
 
 
@@ -65,10 +66,12 @@ def family_exponent(lab: Lab, depth: float, llm: str = "Llama_3_70B") -> float:
     sizes, speeds = [], []
     for factor in 2.0 ** np.arange(-4, 5, 2):
         scaled = replace(model, llm=stretched(model.llm, factor, depth))
-        axes = paper.grid(scaled, stride=3)
-        every = paper.frontier_grid(scaled, paper.Space(), price(Case(llm)), points=axes)
+        axes = layout_search.grid(scaled, stride=3)
+        every = layout_search.frontier_grid(
+            scaled, layout_search.Space(), price(Case(llm)), points=axes
+        )
         sizes.append(scaled.llm.parameters)
-        speeds.append(float(paper.swiftest(every).speed))
+        speeds.append(float(layout_search.swiftest(every).speed))
     return exponent(sizes, speeds)
 
 
@@ -106,7 +109,7 @@ def latency_cut(lab: Lab) -> float:
 def equal_cost(lab: Lab, one: Case, other: Case, low: float, high: float) -> Floats:
     """Return how much faster `one` is at costs from `low` to `high` that both can meet."""
     dollars = np.geomspace(low, high, 200)
-    ours, theirs = (paper.speed_at(lab.front(case), dollars) for case in (one, other))
+    ours, theirs = (layout_search.speed_at(lab.front(case), dollars) for case in (one, other))
     both = (ours > 0.0) & (theirs > 0.0)
     return ours[both] / theirs[both]
 
@@ -264,7 +267,7 @@ def special_hardware(lab: Lab, llm: str) -> float:
 def price_of_haste(lab: Lab, llm: str) -> float:
     """Return the closed form's cost at the least latency over its least cost."""
     one = reference.transformer(llm)
-    found = toy.fastest(2.0 * one.parameters, one.layer_count, SPEED_BANDWIDTH)
+    found = closed_form.fastest(2.0 * one.parameters, one.layer_count, SPEED_BANDWIDTH)
     return found.gpus * found.seconds / (2.0 * one.parameters / SPEED_BANDWIDTH)
 
 

@@ -11,10 +11,10 @@ from itertools import product
 
 import numpy as np
 
-from paper import reference
+from paper import layout_search, reference
 from planner import catalogue
 from planner.catalogue.profile import NcclTree, Rates
-from planner.terms import collectives, paper, serving, speculation
+from planner.terms import collectives, serving, speculation
 from planner.terms.calibration import rates
 from planner.terms.forward import Terms, forward
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
@@ -63,24 +63,24 @@ class Lab:
     """A way to find the deployments of a case; two of one name answer alike."""
 
     name: str
-    every: Callable[[Case], paper.Points]
-    terms: Callable[[Case, paper.Points], Terms]
+    every: Callable[[Case], layout_search.Points]
+    terms: Callable[[Case, layout_search.Points], Terms]
     """Terms of one deployment without a draft, the fastest layout of its size."""
-    model: Callable[[str, Case], paper.Model]
-    label: Callable[[Case, paper.Points], str]
+    model: Callable[[str, Case], layout_search.Model]
+    label: Callable[[Case, layout_search.Points], str]
     """Degrees of one deployment, in words."""
 
-    def front(self, case: Case) -> paper.Points:
+    def front(self, case: Case) -> layout_search.Points:
         """Return the deployments that no other beats, fastest first."""
-        return paper.frontier(self.every(case))
+        return layout_search.frontier(self.every(case))
 
-    def swiftest(self, case: Case) -> paper.Points:
+    def swiftest(self, case: Case) -> layout_search.Points:
         """Return the fastest deployment."""
-        return paper.swiftest(self.every(case))
+        return layout_search.swiftest(self.every(case))
 
-    def preferred(self, case: Case) -> paper.Points:
+    def preferred(self, case: Case) -> layout_search.Points:
         """Return the deployment of most speed^3 per dollar."""
-        return paper.preferred(self.front(case))
+        return layout_search.preferred(self.front(case))
 
 
 def changed(found: Rates, case: Case) -> Rates:
@@ -93,22 +93,22 @@ def changed(found: Rates, case: Case) -> Rates:
     )
 
 
-def paper_model(llm: str, case: Case) -> paper.Model:
+def paper_model(llm: str, case: Case) -> layout_search.Model:
     """Return the program's transformer on its accelerator, as F times it."""
     profile = catalogue.profile("paper")
     found = rates(catalogue.accelerator(reference.ACCELERATORS[case.gpu]), profile)
     precision = Precision(weights=reference.weights(llm))
-    return paper.Model(
+    return layout_search.Model(
         reference.transformer(llm), precision, changed(found, case), profile.switches
     )
 
 
-def calibrated_model(llm: str, case: Case) -> paper.Model:
+def calibrated_model(llm: str, case: Case) -> layout_search.Model:
     """Return the catalogue's transformer and accelerator, as `calibrated` times them."""
     profile = catalogue.profile("calibrated")
     found = rates(catalogue.accelerator(reference.ACCELERATORS[case.gpu]), profile)
     precision = Precision(weights=reference.weights(llm))
-    return paper.Model(
+    return layout_search.Model(
         catalogue.transformer(CATALOGUE[llm]), precision, changed(found, case), profile.switches
     )
 
@@ -118,12 +118,12 @@ def price(case: Case) -> float:
     return reference.dollars_per_gpu_hour(reference.ACCELERATORS[case.gpu])
 
 
-def search(case: Case, stride: int) -> paper.Points:
+def search(case: Case, stride: int) -> layout_search.Points:
     """Return every `stride`-th point of either axis of the paper's grid."""
     model = paper_model(case.llm, case)
-    return paper.frontier_grid(
+    return layout_search.frontier_grid(
         model,
-        paper.Space(stages=case.stages),
+        layout_search.Space(stages=case.stages),
         price(case),
         context=case.context,
         draft=draft_of(case),
@@ -131,41 +131,43 @@ def search(case: Case, stride: int) -> paper.Points:
     )
 
 
-def real(stride: int = 1, known: dict[Case, paper.Points] | None = None) -> Lab:
+def real(stride: int = 1, known: dict[Case, layout_search.Points] | None = None) -> Lab:
     """Return the paper's own search; `known` holds what was searched before."""
     found = {} if known is None else known
 
-    def every(case: Case) -> paper.Points:
+    def every(case: Case) -> layout_search.Points:
         if case not in found:
             found[case] = search(case, stride)
         return found[case]
 
-    def terms(case: Case, point: paper.Points) -> Terms:
-        model, space = paper_model(case.llm, case), paper.Space(stages=case.stages)
+    def terms(case: Case, point: layout_search.Points) -> Terms:
+        model, space = paper_model(case.llm, case), layout_search.Space(stages=case.stages)
         gpus, batch = float(point.gpus), float(point.batch)
-        return paper.fastest(model, space, gpus, batch, context=case.context)[1]
+        return layout_search.fastest(model, space, gpus, batch, context=case.context)[1]
 
-    def label(case: Case, point: paper.Points) -> str:
+    def label(case: Case, point: layout_search.Points) -> str:
         return f"{point.gpus:.1f} GPUs, batch {point.batch:.1f}"
 
     return Lab("paper", every, terms, paper_model, label)
 
 
-def draft_of(case: Case) -> paper.Draft | None:
+def draft_of(case: Case) -> layout_search.Draft | None:
     """Return the draft of a case as F times it."""
     if not case.acceptance:
         return None
-    return paper.Draft(paper_model(case.draft, case), case.acceptance)
+    return layout_search.Draft(paper_model(case.draft, case), case.acceptance)
 
 
-def axes(case: Case, model: paper.Model, stride: int) -> tuple[Floats, Floats]:
+def axes(case: Case, model: layout_search.Model, stride: int) -> tuple[Floats, Floats]:
     """Return the grid; where memory has no end, accelerators from one up."""
     if math.isinf(case.memory):
-        gpus = np.geomspace(1.0, paper.LARGEST, paper.GRID_POINTS)[::stride, np.newaxis]
+        gpus = np.geomspace(1.0, layout_search.LARGEST, layout_search.GRID_POINTS)[
+            ::stride, np.newaxis
+        ]
         return gpus, axes(replace(case, memory=1.0), paper_model(case.llm, Case(case.llm)), stride)[
             1
         ]
-    return paper.grid(model, stride=stride)
+    return layout_search.grid(model, stride=stride)
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class Whole:
     seconds: Floats
 
 
-def whole(model: Callable[[str, Case], paper.Model], name: str) -> Lab:
+def whole(model: Callable[[str, Case], layout_search.Model], name: str) -> Lab:
     """Return the search over deployments of whole numbers, one-dimensional and within memory."""
 
     @cache
@@ -185,26 +187,26 @@ def whole(model: Callable[[str, Case], paper.Model], name: str) -> Lab:
         return whole_deployments(model, case)
 
     @cache
-    def every(case: Case) -> paper.Points:
+    def every(case: Case) -> layout_search.Points:
         one = found(case)
         gpus = one.step.width * one.step.pp
         with np.errstate(divide="ignore"):
             output = one.batch / one.seconds
             dollars = serving.dollars_per_million_tokens(gpus, price(case), output)
-        return paper.Points(gpus, one.batch, one.seconds, dollars)
+        return layout_search.Points(gpus, one.batch, one.seconds, dollars)
 
-    def index(case: Case, point: paper.Points) -> int:
+    def index(case: Case, point: layout_search.Points) -> int:
         points = every(case)
         same = (points.seconds == point.seconds) & (points.batch == point.batch)
         return int(np.flatnonzero(same & (points.gpus == point.gpus))[0])
 
-    def terms(case: Case, point: paper.Points) -> Terms:
+    def terms(case: Case, point: layout_search.Points) -> Terms:
         step, at = found(case).step, [index(case, point)]
         varying = ("tp", "pp", "dp", "ep", "sequences")
         chosen = replace(step, **{key: getattr(step, key)[at] for key in varying})
         return timed(model(case.llm, case), chosen)
 
-    def label(case: Case, point: paper.Points) -> str:
+    def label(case: Case, point: layout_search.Points) -> str:
         step, at = found(case).step, index(case, point)
         degrees = {key: int(getattr(step, key)[at]) for key in ("tp", "pp", "dp", "ep")}
         parts = [f"{key} {n}" for key, n in degrees.items() if n > 1 or key == "tp"]
@@ -213,16 +215,16 @@ def whole(model: Callable[[str, Case], paper.Model], name: str) -> Lab:
     return Lab(name, every, terms, model, label)
 
 
-def timed(model: paper.Model, step: ForwardPass) -> Terms:
+def timed(model: layout_search.Model, step: ForwardPass) -> Terms:
     """Time a pass of a model."""
     return forward(model.llm, model.precision, model.rates, model.switches, step)
 
 
-def layouts(model: paper.Model, *, stages: bool) -> Iterator[tuple[int, int, int, int]]:
+def layouts(model: layout_search.Model, *, stages: bool) -> Iterator[tuple[int, int, int, int]]:
     """Yield degrees: powers of two; only experts want groups of attention and of themselves."""
     powers = [1, 2, 4, 8, 16, 32, 64]
     heads = min(g.attention.query_heads for g in model.llm.layers if g.attention)
-    experts = int(paper.experts(model))
+    experts = int(layout_search.experts(model))
     for tp, pp, dp in product(powers, powers[:5] if stages else [1], powers):
         if heads % tp or (experts == 1 and dp > 1) or pp > model.llm.layer_count:
             continue
@@ -231,7 +233,7 @@ def layouts(model: paper.Model, *, stages: bool) -> Iterator[tuple[int, int, int
                 yield tp, pp, dp, ep
 
 
-def whole_deployments(model_of: Callable[[str, Case], paper.Model], case: Case) -> Whole:
+def whole_deployments(model_of: Callable[[str, Case], layout_search.Model], case: Case) -> Whole:
     """Time every deployment of whole numbers that memory holds, with a draft where that helps."""
     model = model_of(case.llm, case)
     degrees = np.asarray(list(layouts(model, stages=case.stages)), dtype=float)
@@ -256,7 +258,7 @@ def whole_deployments(model_of: Callable[[str, Case], paper.Model], case: Case) 
     if case.acceptance:
         drafted = whole_drafted(model, model_of(case.draft, case), case, step, batch)
         fits = resident + drafted.resident <= capacity
-        for gamma in paper.GAMMAS:
+        for gamma in layout_search.GAMMAS:
             positions = float(speculation.verified_positions(gamma, model.switches))
             verify = timed(model, replace(step, positions=np.asarray(positions))).step
             tokens = speculation.tokens_per_round(case.acceptance, gamma, model.switches)
@@ -266,7 +268,11 @@ def whole_deployments(model_of: Callable[[str, Case], paper.Model], case: Case) 
 
 
 def whole_drafted(
-    model: paper.Model, draft: paper.Model, case: Case, step: ForwardPass, batch: Floats
+    model: layout_search.Model,
+    draft: layout_search.Model,
+    case: Case,
+    step: ForwardPass,
+    batch: Floats,
 ) -> speculation.Drafted:
     """Time one drafting step on the accelerators of each deployment."""
     return speculation.drafting(

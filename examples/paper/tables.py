@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from paper import comparisons, reference
+from paper import closed_form, comparisons, layout_search, reference
 from paper.lab import Case, Lab, real
 from paper.ledger import CLAIMS, Claim
-from planner.terms import paper, toy
 
 TITLES = {
     "1": "Table 1: the fastest token by the closed form (Eq. 14), 16 bits, H100",
@@ -39,7 +38,7 @@ def printed(row: dict[str, str]) -> str:
     return f"{row['tokens_per_s']} tok/s{cost}, {row['n_gpu']} GPUs{batch}"
 
 
-def chosen(lab: Lab, case: Case, kind: str) -> paper.Points:
+def chosen(lab: Lab, case: Case, kind: str) -> layout_search.Points:
     """Return the fastest or the preferred deployment."""
     return lab.swiftest(case) if kind == "max_speed" else lab.preferred(case)
 
@@ -59,7 +58,7 @@ def table_1() -> Iterator[str]:
     yield from (f"#### {TITLES['1']}", "", "| transformer | paper | ours |", "|---|---|---|")
     for row in rows_of("1"):
         llm = reference.transformer(comparisons.TABLE_1[row["row"]])
-        found = toy.fastest(2.0 * llm.parameters, llm.layer_count, 3.3e12)
+        found = closed_form.fastest(2.0 * llm.parameters, llm.layer_count, 3.3e12)
         ours = f"{1.0 / found.seconds:.1f} tok/s, {found.gpus:.1f} GPUs"
         yield f"| {row['row']} | {printed(row)} | {ours} |"
     yield ""

@@ -87,8 +87,9 @@ def table_homes(text):
 
 
 def tags_of_terms():
-    """Every tag in a docstring of `planner/terms`, as (tag, file, function)."""
-    for path in sorted((ROOT / "planner" / "terms").glob("*.py")):
+    """Every tag in a docstring of terms, and of the paper's own, as (tag, file, function)."""
+    rooms = ROOT / "planner" / "terms", ROOT / "examples" / "paper"
+    for path in sorted(path for room in rooms for path in room.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):

@@ -4,10 +4,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from paper import comparisons, lab, reference
+from paper import closed_form, comparisons, lab, layout_search, reference
 
 from planner import catalogue
-from planner.terms import paper, toy
 from planner.terms.calibration import rates
 from planner.terms.forward import Terms, forward
 from planner.terms.forward_pass import ForwardPass, Precision
@@ -100,9 +99,9 @@ def test_what_fits_agrees_with_the_reference(group: tuple[str, str, str]) -> Non
     rows = groups()[group]
     model = lab.paper_model(group[1], lab.Case(group[1]))
     gpus, batch, pp = (column(rows, key) for key in ("n_gpu", "batch", "pp"))
-    space = paper.Space(groups=group[0] == "F_new")
+    space = layout_search.Space(groups=group[0] == "F_new")
     found = [
-        bool(paper.feasible(model, space, g, b, p, context=length))
+        bool(layout_search.feasible(model, space, g, b, p, context=length))
         for g, b, p, length in zip(gpus, batch, pp, column(rows, "input_len"), strict=True)
     ]
     assert found == [row["fits"] == "1" for row in rows]
@@ -119,8 +118,8 @@ def test_derived_numbers_of_transformers(name: str) -> None:
 
 def token_seconds(case: lab.Case, gpus: np.ndarray, batch: np.ndarray) -> np.ndarray:
     model = lab.paper_model(case.llm, case)
-    space = paper.Space(stages=case.stages)
-    return paper.token_seconds(
+    space = layout_search.Space(stages=case.stages)
+    return layout_search.token_seconds(
         model, space, gpus, batch, context=case.context, draft=lab.draft_of(case)
     )
 
@@ -140,8 +139,8 @@ def test_points_of_the_frontiers_are_as_fast_and_as_dear(curve: tuple[str, str])
     )
     if not case.acceptance:
         model = lab.paper_model(case.llm, case)
-        found = paper.frontier_grid(
-            model, paper.Space(), lab.price(case), context=case.context, points=axes
+        found = layout_search.frontier_grid(
+            model, layout_search.Space(), lab.price(case), context=case.context, points=axes
         )
         np.testing.assert_allclose(found.dollars, column(rows, "usd_per_Mtok"), rtol=TOLERANCE)
 
@@ -153,7 +152,7 @@ def test_frontiers_buy_the_same_speed_at_equal_cost(curve: tuple[str, str]) -> N
     case = comparisons.frontier_case(*curve, stages=False)
     found = lab.real(1).front(case)
     dollars = column(rows, "usd_per_Mtok")
-    ratio = paper.speed_at(found, dollars * (1 + 1e-9)) / column(rows, "tokens_per_s")
+    ratio = layout_search.speed_at(found, dollars * (1 + 1e-9)) / column(rows, "tokens_per_s")
     assert (ratio <= 1.01).all()
     assert (ratio >= 0.99).all()
 
@@ -178,23 +177,23 @@ def test_fastest_and_preferred_points_of_every_comparison(case: lab.Case) -> Non
     np.testing.assert_allclose(1.0 / seconds, column(rows, "tokens_per_s"), rtol=TOLERANCE)
 
 
-GRID = paper.GRID_POINTS
+GRID = layout_search.GRID_POINTS
 
 
-def around(case: lab.Case) -> paper.Points:
+def around(case: lab.Case) -> layout_search.Points:
     """The grid's points near F's fastest and preferred one, and every twentieth elsewhere."""
     axes = []
     for axis, name in zip(
-        paper.grid(lab.paper_model(case.llm, case)), ("n_gpu", "batch"), strict=True
+        layout_search.grid(lab.paper_model(case.llm, case)), ("n_gpu", "batch"), strict=True
     ):
         kept = set(range(0, GRID, 20))
         for row in summary_groups()[case]:
             at = int(np.argmin(np.abs(np.log(axis.ravel() / float(row[name])))))
             kept |= set(range(max(at - 2, 0), min(at + 3, GRID)))
         axes.append(np.take(axis.ravel(), sorted(kept)))
-    model, space = lab.paper_model(case.llm, case), paper.Space(stages=case.stages)
+    model, space = lab.paper_model(case.llm, case), layout_search.Space(stages=case.stages)
     points = (axes[0][:, np.newaxis], axes[1][np.newaxis, :])
-    return paper.frontier_grid(
+    return layout_search.frontier_grid(
         model,
         space,
         lab.price(case),
@@ -212,9 +211,9 @@ def test_tables_2_3_4_and_6_to_the_printed_digits(row: Row) -> None:
     """Rounded as printed; 246.496 was printed as 247, through 246.50."""
     case, kind = comparisons.table_case(row)
     every = around(case)
-    point = paper.swiftest(every)
+    point = layout_search.swiftest(every)
     if kind == "pref_alpha3":
-        point = paper.preferred(paper.frontier(every))
+        point = layout_search.preferred(layout_search.frontier(every))
     assert float(row["tokens_per_s"]) == pytest.approx(float(point.speed), abs=0.5)
     assert float(row["n_gpu"]) == pytest.approx(float(point.gpus), abs=0.5)
     if kind == "pref_alpha3":
@@ -227,7 +226,7 @@ def test_tables_2_3_4_and_6_to_the_printed_digits(row: Row) -> None:
 )
 def test_table_1_from_the_closed_form(row: Row) -> None:
     llm = comparisons.TABLE_1[row["row"]]
-    fastest = toy.fastest(
+    fastest = closed_form.fastest(
         weight_bytes=2.0 * reference.transformer(llm).parameters,
         layers=reference.transformer(llm).layer_count,
         memory_bytes_per_second=3.3e12,
@@ -239,9 +238,9 @@ def test_table_1_from_the_closed_form(row: Row) -> None:
 def test_the_paper_s_search_refuses_what_memory_cannot_hold() -> None:
     case = lab.Case("Llama_3_70B", context=1e5)
     model = lab.paper_model(case.llm, case)
-    seconds = paper.step_seconds(
+    seconds = layout_search.step_seconds(
         model,
-        paper.Space(groups=False),
+        layout_search.Space(groups=False),
         np.asarray([2.0]),
         np.asarray([64.0]),
         context=case.context,
