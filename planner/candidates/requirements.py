@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.candidates.table import Candidates, Integers, available_gpus
+from planner.problem.limits import DEMAND, GPUS, LIMITS, MEMORY
 from planner.problem.resolve import ResolvedInstance
 from planner.terms.forward_pass import Floats
 
@@ -48,52 +49,20 @@ def fits_in(resident: Floats, usable: Floats | float) -> Mask:
 
 def requirements(resolved: ResolvedInstance, table: Candidates) -> list[Requirement]:
     """List the requirements of an instance with what every candidate attains."""
-    instance, workload = resolved.instance, resolved.instance.workload
-    needed = table.replicas_needed(workload)
-    gpus = needed * table.gpus_per_replica
-    supply = available_gpus(resolved, table)
-    found = [
-        Requirement(
-            "memory_capacity", table.memory_bytes_per_gpu, table.usable_bytes_per_gpu, True, "B"
-        ),
-        Requirement("gpus", gpus, supply, True, "GPUs"),
-        Requirement("max_replicas", needed, float(instance.search.max_replicas), True, "replicas"),
-    ]
-    if workload.tokens_per_second_per_request is not None:
-        found.append(
-            Requirement(
-                "tokens_per_second_per_request",
-                table.tokens_per_second_per_request,
-                workload.tokens_per_second_per_request,
-                False,
-                "tok/s",
-            )
-        )
-    ceilings = (
-        (
-            "time_to_first_token_seconds",
-            table.time_to_first_token_seconds,
-            workload.time_to_first_token_seconds,
-            "s",
-        ),
-        (
-            "dollars_per_million_tokens_at_most",
-            table.dollars_per_million_tokens,
-            instance.dollars_per_million_tokens_at_most,
-            "$/Mtok",
-        ),
-        (
-            "dollars_per_hour_at_most",
-            table.dollars_per_hour(needed),
-            instance.dollars_per_hour_at_most,
-            "$/h",
-        ),
-    )
-    found += [
-        Requirement(name, attained, limit, True, unit)
-        for name, attained, limit, unit in ceilings
-        if limit is not None
-    ]
+    needed = table.replicas_needed(resolved.instance.workload)
+    limits = {MEMORY: table.usable_bytes_per_gpu, GPUS: available_gpus(resolved, table)}
+    attained = {
+        "gpus": needed * table.gpus_per_replica,
+        "replicas": needed,
+        "dollars_per_hour": table.dollars_per_hour(needed),
+    }
+    found = []
+    for one in LIMITS:
+        limit = limits.get(one.name, one.stated(resolved.instance))
+        if limit is not None and one.name != DEMAND:
+            reached = attained.get(one.column)
+            reached = getattr(table, one.column) if reached is None else reached
+            found.append(Requirement(one.name, reached, limit, one.at_most, one.unit))
     return found
 
 

@@ -11,6 +11,7 @@ import pyomo.environ as pyo
 from pyomo.core.expr import LinearExpression
 
 from planner.candidates.table import Candidates, available_gpus, draft_name, label
+from planner.problem.limits import LIMITS
 from planner.problem.resolve import ResolvedInstance
 from planner.terms import serving
 from planner.terms.forward_pass import Floats
@@ -184,7 +185,6 @@ def _most_replicas(resolved: ResolvedInstance, table: Candidates) -> Floats:
 
 def _requirements(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:
     """(D5) Memory, and (D7) whatever else the instance requires."""
-    instance = resolved.instance
 
     @m.Constraint(doc="(D5) the fullest accelerator holds what must lie in it")
     def memory_capacity(m: Any) -> Any:
@@ -201,24 +201,19 @@ def _requirements(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candi
         return used <= _weighted(m, supply)
 
     ceilings = {
-        "time_to_first_token": (
-            instance.workload.time_to_first_token_seconds,
-            _weighted(m, table.time_to_first_token_seconds),
-        ),
-        "dollars_per_million_tokens": (
-            instance.dollars_per_million_tokens_at_most,
-            _weighted(m, table.dollars_per_million_tokens),
-        ),
-        "dollars_per_hour": (
-            instance.dollars_per_hour_at_most,
-            _weighted(m, table.dollars_per_hour(np.ones(len(table))), m.running),
-        ),
+        one.column.removesuffix("_seconds"): (one.stated(resolved.instance), one.column)
+        for one in LIMITS
+        if one.at_most and one.group in ("latency", "budget")
     }
     asked = [name for name, (limit, _) in ceilings.items() if limit is not None]
 
     @m.Constraint(asked, doc="(D7) no more than the ceiling")
     def at_most(m: Any, name: str) -> Any:
-        limit, attained = ceilings[name]
+        limit, column = ceilings[name]
+        if column == "dollars_per_hour":
+            attained = _weighted(m, table.dollars_per_hour(np.ones(len(table))), m.running)
+        else:
+            attained = _weighted(m, getattr(table, column))
         return attained <= limit
 
 

@@ -23,11 +23,11 @@ from planner.infeasibility.wording import (
     requirement_words,
     seconds,
 )
+from planner.problem.limits import FIRST_TOKEN, MEMORY, names_of
 from planner.problem.resolve import ResolvedInstance
 
 Kind = Literal["physical", "memory", "supply", "budget", "contradiction", "search"]
-SPEED, FIRST_TOKEN = "tokens_per_second_per_request", "time_to_first_token_seconds"
-PHYSICS = ("memory_capacity", SPEED, FIRST_TOKEN)
+PHYSICS = names_of("memory", "latency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def main_cause(resolved: ResolvedInstance, table: Candidates) -> Cause:
 
 def _apart(named: dict[str, Requirement], name: str) -> bool:
     """Whether nothing that fits meets one requirement."""
-    return not (named["memory_capacity"].met & named[name].met).any()
+    return not (named[MEMORY].met & named[name].met).any()
 
 
 def smallest_conflict(found: Iterable[Requirement]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from planner.candidates.table import Candidates, Integers, blocks
 from planner.infeasibility.relaxed_plan import RelaxedPlan, relaxed_plan
 from planner.io.overrides import changed
 from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, Instance
+from planner.problem.limits import BY_NAME, GPUS, LITTLE
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.terms.forward_pass import Floats
 from planner.terms.serving import replicas_for
@@ -25,8 +26,11 @@ MEMORY = "usable_memory_fraction"
 DEMAND = "workload.tokens_per_second"
 PER_REPLICA = ("gpus", "max_replicas", "dollars_per_hour_at_most")
 """Requirements on what all replicas take together."""
-LITTLE = 1e-9
-"""A demand that one replica of anything meets, in tokens per second."""
+WISHES = (
+    *("tokens_per_second_per_request", "time_to_first_token_seconds", "tokens_per_second"),
+    *("dollars_per_hour_at_most", "dollars_per_million_tokens_at_most"),
+)
+"""What could give way first: what users wish, then what they pay."""
 FARTHER = 0.009
 """Part of a change by which rounding may enlarge it."""
 COARSER = 0.005
@@ -93,28 +97,23 @@ def relaxable_parameters(
     resolved: ResolvedInstance, *, memory: bool
 ) -> tuple[RelaxableParameter, ...]:
     """List what could give way; memory only where that is asked for."""
-    instance, workload = resolved.instance, resolved.instance.workload
-    wishes = [("tokens_per_second_per_request", "tok/s"), ("time_to_first_token_seconds", "s")]
-    wishes.append(("tokens_per_second", "tok/s"))
-    ceilings = [("dollars_per_hour_at_most", "$/h")]
-    ceilings.append(("dollars_per_million_tokens_at_most", "$/Mtok"))
-    found = [(f"workload.{name}", getattr(workload, name), unit) for name, unit in wishes]
-    found += [(name, getattr(instance, name), unit) for name, unit in ceilings]
+    instance = resolved.instance
     stated = [
-        RelaxableParameter(field, field.rpartition(".")[2], value, unit != "tok/s", unit)
-        for field, value, unit in found
-        if value is not None
+        RelaxableParameter(limit.field, limit.name, value, limit.at_most, limit.unit)
+        for limit in map(BY_NAME.__getitem__, WISHES)
+        if (value := limit.stated(instance)) is not None
     ]
     pools = [
         RelaxableParameter(
-            f"pools[{index}].gpus", "gpus", pool.gpus, True, "GPUs", LARGEST_COUNT, index
+            f"pools[{index}].gpus", GPUS, pool.gpus, True, "GPUs", LARGEST_COUNT, index
         )
         for index, pool in enumerate(resolved.pools)
         if pool.gpus is not None
     ]
-    replicas = instance.search.max_replicas
+    replicas = BY_NAME["max_replicas"]
     most = RelaxableParameter(
-        "search.max_replicas", "max_replicas", replicas, True, "replicas", LARGEST_COUNT
+        *(replicas.field, replicas.name, instance.search.max_replicas),
+        *(True, replicas.unit, LARGEST_COUNT),
     )
     fraction = instance.usable_memory_fraction or resolved.profile.usable_memory_fraction
     filled = RelaxableParameter(MEMORY, "memory_capacity", fraction, True, "", 1.0)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from planner.infeasibility.relaxations import MEMORY, Change, figure
 from planner.infeasibility.relaxed_plan import RelaxedPlan
+from planner.problem.limits import BY_NAME, GPUS, names_of
+from planner.problem.limits import MEMORY as MEMORY_CAPACITY
 from planner.problem.resolve import ResolvedInstance
 
-SUPPLY = ("gpus", "max_replicas")
-BUDGET = ("dollars_per_million_tokens_at_most", "dollars_per_hour_at_most")
+SUPPLY, BUDGET = names_of("supply"), names_of("budget")
 
 
 def number(value: float) -> str:
@@ -75,21 +76,17 @@ def _around(field: str, value: float, unit: str, pool: str = "") -> tuple[str, s
 
 def requirement_words(resolved: ResolvedInstance, names: Iterable[str]) -> list[str]:
     """Say what requirements ask, one after another; the demand where it decides."""
-    instance, workload = resolved.instance, resolved.instance.workload
     found = []
-    for name in names:
-        if name == "gpus":
+    for limit in map(BY_NAME.__getitem__, names):
+        if limit.name == GPUS:
             limited = [pool for pool in resolved.pools if pool.gpus is not None]
-            found.append(" or ".join(valued(name, p.gpus or 0, "GPUs", p.label) for p in limited))
-        elif name == "max_replicas":
-            found.append(valued(name, instance.search.max_replicas, "replicas"))
-        elif name == "memory_capacity":
+            words = [valued(GPUS, pool.gpus or 0, limit.unit, pool.label) for pool in limited]
+            found.append(" or ".join(words))
+        elif limit.name == MEMORY_CAPACITY:
             found.append("what memory holds")
-        elif name in BUDGET:
-            unit = "$/h" if name == "dollars_per_hour_at_most" else "$/Mtok"
-            found.append(valued(name, getattr(instance, name), unit))
         else:
-            found.append(valued(name, getattr(workload, name), ""))
+            asked = limit.stated(resolved.instance)
+            found.append(valued(limit.name, 0.0 if asked is None else asked, limit.unit))
     return found
 
 

@@ -79,14 +79,17 @@ MUTANTS = {
     "D7 supply dropped": ("return used <= _weighted(m, supply)", "return pyo.Constraint.Skip"),
     "D7 ceilings flipped": ("return attained <= limit", "return attained >= limit"),
     "D7 first token dropped": (
-        "instance.workload.time_to_first_token_seconds,\n            _weighted",
-        "None,\n            _weighted",
+        "if one.at_most and",
+        'if one.name != "time_to_first_token_seconds" and one.at_most and',
     ),
     "D7 dollars per million dropped": (
-        "instance.dollars_per_million_tokens_at_most,",
-        "None,",
+        "if one.at_most and",
+        'if one.name != "dollars_per_million_tokens_at_most" and one.at_most and',
     ),
-    "D7 dollars per hour dropped": ("instance.dollars_per_hour_at_most,", "None,"),
+    "D7 dollars per hour dropped": (
+        "if one.at_most and",
+        'if one.name != "dollars_per_hour_at_most" and one.at_most and',
+    ),
     "D7 dollars per hour of one replica": (
         "_weighted(m, table.dollars_per_hour(np.ones(len(table))), m.running)",
         "_weighted(m, table.dollars_per_hour(np.ones(len(table))))",

@@ -10,14 +10,12 @@ from planner.analysis.explanation.what_if import evaluate_what_if, shown
 from planner.candidates.screening import screen
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.plans.plan import Plan
-from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, Instance
+from planner.problem.instance import Instance
+from planner.problem.limits import DEMAND, GPUS, LIMITS, MEMORY, Limit
 from planner.problem.resolve import ResolvedInstance
 
-LEAST = 1e-9
-"""A target so small that it asks for nothing."""
 BETTER = 1e-9
 """Relative gain of the objective from which a requirement binds, as in the column `binding`."""
-DEMAND = "tokens_per_second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,97 +58,53 @@ def slacks(
     """
     without = screen(resolved, shortlists=shortlists).best_without
     found = []
-    for name, attained, limit, at_most, unit in _asked(instance, resolved, plan):
-        changes = _dropped(instance, name)
-        if name == DEMAND:
+    for limit in LIMITS:
+        most = _stated(limit, instance, resolved, plan)
+        if most is None:
+            continue
+        changes, now = _dropped(instance, limit), plan.objective or 0.0
+        if limit.name == DEMAND:
             objective = evaluate_what_if(instance, changes, plan, shortlists).objective or 0.0
         else:
-            objective = shown(resolved, without[name])
-        room = limit - attained if at_most else attained - limit
-        gain = shown(resolved, (plan.objective or 0.0) - objective)
-        binds = gain > BETTER * abs(plan.objective or 0.0)
-        found.append(
-            Slack(
-                name,
-                attained,
-                limit,
-                at_most,
-                unit,
-                room,
-                room / limit,
-                binds,
-                objective if binds else plan.objective or 0.0,
-                gain if binds else 0.0,
-                changes,
-            )
-        )
+            objective = shown(resolved, without[limit.name])
+        gain = shown(resolved, now - objective)
+        if gain <= BETTER * abs(now):
+            objective, gain = now, 0.0
+        found.append(_slack(limit, float(most), plan, objective, gain, changes=changes))
     return tuple(sorted(found, key=lambda one: (one.requirement == DEMAND, -one.gain)))
 
 
-Asked = tuple[str, float, float, bool, str]
-"""Requirement, attained, limit, whether at most, unit."""
+def _slack(
+    limit: Limit,
+    most: float,
+    plan: Plan,
+    objective: float,
+    gain: float,
+    *,
+    changes: Mapping[str, Any],
+) -> Slack:
+    """Return one requirement with the room that the plan leaves under it."""
+    attained = float(getattr(plan, limit.column))
+    room = most - attained if limit.at_most else attained - most
+    return Slack(
+        *(limit.name, attained, most, limit.at_most, limit.unit, room, room / most),
+        *(gain > 0.0, objective, gain, changes),
+    )
 
 
-def _asked(instance: Instance, resolved: ResolvedInstance, plan: Plan) -> list[Asked]:
-    workload = instance.workload
-    [supply] = [pool for pool in resolved.pools if pool.label == plan.pool]
-    rows: list[tuple[str, Any, Any, bool, str]] = [
-        (
-            "memory_capacity",
-            plan.memory_bytes_per_gpu,
-            plan.usable_memory_bytes_per_gpu,
-            True,
-            "B",
-        ),
-        ("gpus", plan.gpus, supply.gpus, True, "GPUs"),
-        ("max_replicas", plan.replicas, instance.search.max_replicas, True, "replicas"),
-        (
-            "tokens_per_second_per_request",
-            plan.tokens_per_second_per_request,
-            workload.tokens_per_second_per_request,
-            False,
-            "tok/s",
-        ),
-        (
-            "time_to_first_token_seconds",
-            plan.time_to_first_token_seconds,
-            workload.time_to_first_token_seconds,
-            True,
-            "s",
-        ),
-        (
-            "dollars_per_million_tokens_at_most",
-            plan.dollars_per_million_tokens,
-            instance.dollars_per_million_tokens_at_most,
-            True,
-            "$/Mtok",
-        ),
-        (
-            "dollars_per_hour_at_most",
-            plan.dollars_per_hour,
-            instance.dollars_per_hour_at_most,
-            True,
-            "$/h",
-        ),
-        (DEMAND, plan.tokens_per_second, workload.tokens_per_second, False, "tok/s"),
-    ]
-    return [
-        (name, float(attained), float(limit), at_most, unit)
-        for name, attained, limit, at_most, unit in rows
-        if limit is not None
-    ]
+def _stated(
+    limit: Limit, instance: Instance, resolved: ResolvedInstance, plan: Plan
+) -> float | None:
+    """Return what the plan is held to; None where nothing is asked."""
+    if limit.name == MEMORY:
+        return plan.usable_memory_bytes_per_gpu
+    if limit.name == GPUS:
+        return next(pool.gpus for pool in resolved.pools if pool.label == plan.pool)
+    return limit.stated(instance)
 
 
-def _dropped(instance: Instance, name: str) -> dict[str, Any]:
-    """Return the change of the instance that asks no more for this."""
-    if name == "gpus":
+def _dropped(instance: Instance, limit: Limit) -> dict[str, Any]:
+    """Return the change of the instance that asks no more for this; none for memory."""
+    if limit.name == GPUS:
         return {f"pools[{index}].gpus": None for index in range(len(instance.pools))}
-    changes: dict[str, dict[str, Any]] = {
-        "max_replicas": {"search.max_replicas": LARGEST_COUNT},
-        "tokens_per_second_per_request": {f"workload.{name}": LEAST},
-        "time_to_first_token_seconds": {f"workload.{name}": LARGEST_QUANTITY},
-        "dollars_per_million_tokens_at_most": {name: LARGEST_QUANTITY},
-        "dollars_per_hour_at_most": {name: LARGEST_QUANTITY},
-        DEMAND: {f"workload.{name}": LEAST},
-    }
-    return changes.get(name, {})
+    return {} if limit.name == MEMORY else {limit.field: limit.loosest}

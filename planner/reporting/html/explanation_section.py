@@ -11,9 +11,9 @@ from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.plans.plan import Plan
 from planner.reporting.html import number_format
 from planner.reporting.html.plan_charts import TERM_WORDS, exposed_by
-from planner.reporting.html.plan_section import WORDS
 from planner.reporting.html.report_data import Findings
 from planner.reporting.html.tables import Row, Table, table
+from planner.reporting.words import words_of
 
 LEAST_SHARE = 0.001
 """Parts of the time below this share of a token's are not listed."""
@@ -117,7 +117,7 @@ def runner_ups(found: Findings) -> Table:
     """Return the best deployments that differ, and what they lose."""
     rows = []
     for one in found.explanation.runner_ups[:MOST_RUNNERS]:
-        name = f"{WORDS.get(one.differs_in, one.differs_in)} {one.value}"
+        name = f"{words_of(one.differs_in)} {one.value}"
         if one.differs_in == "anything":
             name = PLACES.get(one.value, f"number {one.value}")
         best = "–" if one.misses else _value(found, one.choice.objective)
@@ -150,7 +150,7 @@ def _loses(found: Findings, one: RunnerUp) -> str:
 
 def _missed(miss: Miss) -> str:
     attained, limit = (number_format.quantity(v, miss.unit) for v in (miss.attained, miss.limit))
-    return f"{WORDS.get(miss.requirement, miss.requirement)} {attained}, asked {limit}"
+    return f"{words_of(miss.requirement)} {attained}, asked {limit}"
 
 
 def speed_table(found: Findings) -> Table | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from planner.infeasibility.causes import FIRST_TOKEN
 from planner.infeasibility.diagnosis import Diagnosis
 from planner.infeasibility.relaxations import Change, Relaxation
 from planner.infeasibility.relaxed_plan import RelaxedPlan
 from planner.infeasibility.search_extension import SearchExtension
 from planner.infeasibility.wording import attained, change_words, number
+from planner.problem.limits import FIRST_TOKEN
 from planner.reporting.html import number_format
 from planner.reporting.html.tables import Row, Table, table
 

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.analysis.explanation.slacks import DEMAND, Slack
+from planner.analysis.explanation.slacks import Slack
 from planner.analysis.explanation.time_breakdown import TERMS
 from planner.io.output import cell
 from planner.plans.plan import Plan
+from planner.problem.limits import DEMAND
 from planner.reporting.html import number_format
 from planner.reporting.html.plan_charts import TERM_WORDS, exposed_by
 from planner.reporting.html.report_data import Findings
 from planner.reporting.html.tables import Row, Table, table
+from planner.reporting.words import words_of
 
 AIMS = {
     "dollars_per_hour": "the least cost",
     "dollars_per_million_tokens": "the least cost per token",
     "tokens_per_second_per_request": "the fastest",
 }
-WORDS = {
-    "tokens_per_second_per_request": "speed for each user",
-    "tokens_per_second": "demand of all users",
-    "time_to_first_token_seconds": "time to the first token",
-    "dollars_per_million_tokens_at_most": "cost per million tokens",
-    "dollars_per_hour_at_most": "cost per hour",
-    "memory_capacity": "memory of one accelerator",
-    "gpus": "accelerators in the pool",
-    "max_replicas": "replicas",
-    "tensor_parallel": "tensor parallel",
-    "weight_precision": "weights",
-    "kv_precision": "cache",
-}
-"""What requirements and decisions are called in front of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +75,7 @@ def reasons(found: Findings) -> str:
         one = limits[0]
         value = number_format.objective(plan.objective_name, one.objective_without)
         told.append(
-            f"What decides is the {_word(one.requirement)}: without that requirement, {value} "
+            f"What decides is the {words_of(one.requirement)}: without that requirement, {value} "
             "would do."
         )
     elif binding:
@@ -143,10 +131,6 @@ def figures(found: Findings) -> list[Figure]:
     ]
 
 
-def _word(name: str) -> str:
-    return WORDS.get(name, name)
-
-
 def requirements(found: Findings) -> Table:
     """Return what was asked, what the plan attains, and what would be without it."""
     plan = found.plan
@@ -157,7 +141,7 @@ def requirements(found: Findings) -> Table:
             without = f"● {number_format.objective(plan.objective_name, one.objective_without)}"
         side = "at most" if one.at_most else "at least"
         cells = (
-            _word(one.requirement),
+            words_of(one.requirement),
             f"{side} {number_format.quantity(one.limit, one.unit)}",
             number_format.quantity(one.attained, one.unit),
             number_format.share(one.room_share),

@@ -12,11 +12,13 @@ from planner.analysis.explanation.break_even import BreakEven, SpeedStep
 from planner.analysis.explanation.explain import Explanation
 from planner.analysis.explanation.runner_ups import Miss, RunnerUp
 from planner.analysis.explanation.sensitivity import Sensitivity
-from planner.analysis.explanation.slacks import DEMAND, Slack
+from planner.analysis.explanation.slacks import Slack
 from planner.analysis.explanation.time_breakdown import TERMS, TimePart
 from planner.analysis.explanation.what_if import Choice, WhatIf
 from planner.plans.plan import Plan
+from planner.problem.limits import DEMAND
 from planner.reporting.terminal.plan import COLOURS
+from planner.reporting.words import words_of
 
 LEGEND = (
     "tp, pp, dp, ep: tensor, pipeline, data and expert parallel degrees; b: batch. Waited for: "
@@ -32,20 +34,6 @@ UNITS: dict[str, Callable[[float], str]] = {
     "dollars_per_million_tokens": lambda value: f"${value:,.4g}/Mtok",
     "tokens_per_second_per_request": lambda value: f"{value:,.1f} tok/s",
 }
-WORDS = {
-    "tokens_per_second_per_request": "speed of a request",
-    "tokens_per_second": "demand",
-    "time_to_first_token_seconds": "time to first token",
-    "dollars_per_million_tokens_at_most": "$/Mtok at most",
-    "dollars_per_hour_at_most": "$/h at most",
-    "memory_capacity": "memory of a GPU",
-    "gpus": "GPUs of the pool",
-    "max_replicas": "replicas at most",
-    "tensor_parallel": "tensor parallel",
-    "weight_precision": "weights",
-    "kv_precision": "cache",
-}
-"""What requirements and decisions are called in front of people."""
 
 
 def show_explanation(found: Explanation, console: Console) -> None:
@@ -89,9 +77,8 @@ def sentence(found: Explanation) -> str:
     )
     binding = [one for one in found.requirements if one.binds and one.requirement != DEMAND]
     if binding:
-        first = binding[0]
-        told += f"the {_word(first.requirement)} binds (without it {value(first.objective_without)}"
-        told += ")"
+        first, without = binding[0], value(binding[0].objective_without)
+        told += f"the {words_of(first.requirement)} binds (without it {without})"
     else:
         told += "nothing binds but the demand" if plan.utilisation != 1.0 else "nothing binds"
     return f"{told}. {_takeover(found)}".strip()
@@ -112,10 +99,6 @@ def _felt(parts: Iterable[TimePart], term: str) -> float:
 
 def _shower(found: Explanation) -> Callable[[float], str]:
     return UNITS[found.plan.objective_name]
-
-
-def _word(name: str) -> str:
-    return WORDS.get(name, name)
 
 
 def _cents(price: float) -> str:
@@ -164,7 +147,7 @@ def _requirements(found: Explanation) -> Table:
     table = _table("requirement", "attained", "asked", "room", "without it")
     value = _shower(found)
     for one in found.requirements:
-        name = Text(_word(one.requirement), style="bold" if one.binds else "")
+        name = Text(words_of(one.requirement), style="bold" if one.binds else "")
         without = value(one.objective_without) if one.binds else "no better"
         asked = f"{'at most' if one.at_most else 'at least'} {_quantity(one.limit, one.unit)}"
         attained = _quantity(one.attained, one.unit)
@@ -200,7 +183,7 @@ def _runner_ups(found: Explanation) -> Table:
     table = _table("with", "deployment", "loses", "objective", left=3)
     value = _shower(found)
     for one in found.runner_ups[: MOST_ROWS + 2]:
-        said = f"{_word(one.differs_in)} {one.value}"
+        said = f"{words_of(one.differs_in)} {one.value}"
         if one.differs_in == "anything":
             said = f"next best, {one.value}"
         best = "none" if one.misses else value(one.choice.objective)
@@ -228,7 +211,7 @@ def _tie(found: Explanation, one: RunnerUp) -> str:
 
 def _missed(miss: Miss) -> str:
     attained, limit = _quantity(miss.attained, miss.unit), _quantity(miss.limit, miss.unit)
-    return f"{_word(miss.requirement)}: {attained}, asked {limit}"
+    return f"{words_of(miss.requirement)}: {attained}, asked {limit}"
 
 
 def _speed(found: Explanation) -> Table:
