@@ -23,11 +23,13 @@ from planner.infeasibility.wording import (
     requirement_words,
     seconds,
 )
-from planner.problem.limits import FIRST_TOKEN, MEMORY, names_of
+from planner.problem.limits import FIRST_TOKEN, MEMORY, SPEED, names_of
 from planner.problem.resolve import ResolvedInstance
 
 Kind = Literal["physical", "memory", "supply", "budget", "contradiction", "search"]
 PHYSICS = names_of("memory", "latency")
+EXPLAINED = (SPEED, FIRST_TOKEN)
+"""Limits whose best is told, with what holds it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def main_cause(resolved: ResolvedInstance, table: Candidates) -> Cause:
         return Cause("search", ())
     found = requirements(resolved, table)
     named = {one.name: one for one in found}
-    impossible = tuple(name for name in PHYSICS[1:] if name in named and _apart(named, name))
+    impossible = tuple(name for name in EXPLAINED if name in named and _apart(named, name))
     if not fits_memory(table).any():
         return Cause("memory", PHYSICS[:1], fullness=leanest(resolved))
     if impossible:
@@ -170,7 +172,9 @@ def _excluded(resolved: ResolvedInstance, found: Cause) -> str:
     if workload.tokens_per_second is not None and counted:
         wanted.append(f"{number(workload.tokens_per_second)} tok/s in all")
     if found.kind == "contradiction":
-        together = listed([*wanted, *limits])
+        if len(parts := [*wanted, *limits]) == 1:
+            return f"No deployment meets {parts[0]}."
+        together = listed(parts)
         return f"Requirements exclude each other: no deployment meets {together} together."
     what = f"gives {listed(wanted)}" if wanted else "runs"
     short = "Supply is too short" if found.kind == "supply" else "The budget is too small"

@@ -71,7 +71,9 @@ def _around(field: str, value: float, unit: str, pool: str = "") -> tuple[str, s
     }
     if name in after:
         return "", number(value), after[name]
-    return "", f"${number(value)}{unit.removeprefix('$')}", ""
+    if unit.startswith("$"):
+        return "", f"${number(value)}{unit.removeprefix('$')}", ""
+    return f"{BY_NAME[name].words} ", f"{number(value)} {unit}", ""
 
 
 def requirement_words(resolved: ResolvedInstance, names: Iterable[str]) -> list[str]:
