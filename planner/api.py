@@ -84,7 +84,7 @@ def solve(
 def solve_resolved(
     resolved: ResolvedInstance, shortlists: ShortlistCache | None = None
 ) -> Plan | None:
-    """Find the best deployment of a question whose records may differ from the catalogue's.
+    """Find the best deployment of an instance whose records may differ from the catalogue's.
 
     The same way as `solve`, but for its ends: the checker, which looks every record up in the
     catalogue, is not asked, and why nothing is possible is not worked out.

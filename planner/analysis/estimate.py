@@ -125,7 +125,7 @@ def _joined(table: pd.DataFrame, results: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _in_row(problem: Problem, group: pd.DataFrame) -> Problem:
-    """Name the row and column behind a field of the question, of which a degree lies deepest."""
+    """Name the row and column behind a field of the instance, of which a degree lies deepest."""
     names = re.findall(r"\w+", problem.field)
     place = int(names.pop()) if names[-1].isdigit() else 0
     column = COLUMN_OF.get(names[-1], names[-1])

@@ -60,12 +60,12 @@ class ResultsFile:
 
     Examples
     --------
-    >>> with Ledger("plans.csv", resume=True) as ledger:  # doctest: +SKIP
+    >>> with Ledger("plans.csv", resume=True) as results file:  # doctest: +SKIP
     ...     for order, instance in enumerate(instances):
-    ...         if ledger.kept(instance.digest):
-    ...             ledger.keep(order, instance.digest, source=instance.name)
+    ...         if results file.kept(instance.digest):
+    ...             results file.keep(order, instance.digest, source=instance.name)
     ...         else:
-    ...             ledger.append(order, solve(instance))
+    ...             results file.append(order, solve(instance))
     """
 
     def __init__(self, path: str | Path, resume: bool = False, times: bool = True) -> None:
@@ -176,7 +176,7 @@ class ResultsFile:
         digest : str
             Digest of the instance, one that is `kept`.
         **changed : str
-            Columns that say where the question came from, such as `source`, as they are now.
+            Columns that say where the instance came from, such as `source`, as they are now.
 
         Returns
         -------

@@ -89,7 +89,7 @@ def write_plans(
     worker_pool: WorkerPool,
     told: Callable[[str, str, str, bool], None] = lambda *_: None,
 ) -> None:
-    """Solve tasks and write their plans as they come; those the ledger kept are not solved again.
+    """Solve tasks and write their plans as they come; those that were kept are left out.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def write_plans(
 
 
 def _kept(results_file: ResultsFile, number: int, task: Task) -> dict[str, str] | None:
-    """Use the row of an earlier run, where there is one that answers this very question."""
+    """Use the row of an earlier run, where there is one of this very instance."""
     if not results_file.resumes:
         return None
     try:

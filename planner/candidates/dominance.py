@@ -1,4 +1,4 @@
-"""Dominance: which deployments nobody could prefer, for one question and for all alike it."""
+"""Dominance: which deployments nobody could prefer, for one instance and for all alike it."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ NO_FRONT = Front(np.zeros(0), np.zeros(0))
 
 
 def undominated(resolved: ResolvedInstance, table: Candidates) -> Integers:
-    """Return the rows that the question's objective or what breaks its ties could prefer.
+    """Return the rows that the instance's objective or what breaks its ties could prefer.
 
     A row goes where another one scores no worse, uses no more accelerators, is no slower, and
     sorts before it in case all are equal. Of what is left, the `MOST_CHOICES` that score best stay,

@@ -43,7 +43,7 @@ def screen(
     progress : callable, optional
         Told how many deployments were evaluated so far.
     shortlists : ShortlistCache, optional
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
     """
     evaluated, table = all_shortlists(resolved, progress, shortlists)
     found = requirements(resolved, table)

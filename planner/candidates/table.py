@@ -25,13 +25,13 @@ class Candidates:
     """A table of deployments; every field is an array with one entry per deployment."""
 
     pool: Integers
-    """Index into the question's pools."""
+    """Index into the instance's pools."""
     weights: Integers
     """Index into the instance's weight precisions."""
     kv: Integers
     """Index into the instance's cache precisions."""
     draft: Integers
-    """Index into the question's drafts, from 1; 0 where nothing is drafted."""
+    """Index into the instance's drafts, from 1; 0 where nothing is drafted."""
     gamma: Integers
     """Tokens drafted per round."""
     tensor_parallel: Integers

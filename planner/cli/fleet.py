@@ -237,7 +237,7 @@ def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
 def _with_gap_of(plan: FleetPlan, asked: Fleet) -> Fleet:
     """Return a fleet that may be solved as roughly as its plan was: the gap is told instead.
 
-    It is no part of the question, and the command line may have asked for another.
+    It is no part of the fleet, and the command line may have asked for another.
     """
     if not plan.gap > asked.solver.relative_gap:
         return asked

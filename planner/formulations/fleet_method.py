@@ -49,11 +49,11 @@ def decide(
     progress: Progress | None = None,
     labels: Sequence[str] | None = None,
 ) -> tuple[SolveResult, DualPrices | None]:
-    """Solve the figures of a fleet with one formulation.
+    """Solve a fleet with one formulation.
 
     Returns
     -------
-    Verdict
+    SolveResult
         What was decided and proved.
     DualPrices or None
         What scarce things are worth: the decomposition knows, and its relaxation of a fleet that

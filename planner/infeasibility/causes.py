@@ -1,4 +1,4 @@
-"""Obstacles: physics, memory, supply, budget, or requirements that exclude others."""
+"""Causes: physics, memory, supply, budget, or requirements that exclude others."""
 
 from __future__ import annotations
 

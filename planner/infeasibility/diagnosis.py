@@ -102,7 +102,7 @@ def diagnose(instance: Instance, shortlists: ShortlistCache | None = None) -> Di
 def diagnosed(
     resolved: ResolvedInstance, table: Candidates, shortlists: ShortlistCache | None = None
 ) -> Diagnosis:
-    """Diagnose a question from the shortlists of its pools.
+    """Diagnose an instance from the shortlists of its pools.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def diagnosed(
     table : Candidates
         What lasts of all its pools: `Screening.missing`.
     shortlists : ShortlistCache, optional
-        Shortlists of earlier questions, for changes that alter the numbers of deployments.
+        Shortlists of earlier instances, for changes that alter the numbers of deployments.
     """
     kept = shortlists or ShortlistCache()
     found = main_cause(resolved, table)

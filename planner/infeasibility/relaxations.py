@@ -121,7 +121,7 @@ def relaxable_parameters(
 
 
 def put(resolved: ResolvedInstance, values: Mapping[str, float | int]) -> ResolvedInstance:
-    """Return the question with other values in some fields, memory not among them."""
+    """Return the instance with other values in some fields, memory not among them."""
     instance = changed(resolved.instance, values)
     pools = zip(resolved.pools, instance.pools, strict=True)
     supplies = tuple(replace(supply, gpus=pool.gpus) for supply, pool in pools)
@@ -134,7 +134,7 @@ def singles(
     free: Sequence[RelaxableParameter],
     shortlists: ShortlistCache,
 ) -> tuple[Relaxation, ...]:
-    """Return, for every lever that suffices by itself, its least change; the nearest first.
+    """Return, for every parameter that suffices by itself, its least change; the nearest first.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def singles(
     free : sequence of RelaxableParameter
         What could give way.
     shortlists : ShortlistCache
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
     """
     found: list[tuple[float, Relaxation]] = []
     for parameter in free:
@@ -228,7 +228,7 @@ def _cost(instance: Instance, table: Candidates, rows: Integers, hourly: Floats)
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Values of some levers at which one deployment becomes possible."""
+    """Values of some parameters at which one deployment becomes possible."""
 
     key: tuple[float, float, float]
     """Cost, worst stretch and product of stretches: what is smallest is preferred."""
@@ -255,7 +255,7 @@ def cheapest_together(
     free : sequence of RelaxableParameter
         What could give way.
     shortlists : ShortlistCache
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
     """
     fields = {parameter.field for parameter in free}
     whole = (
@@ -279,7 +279,7 @@ def _cheaper(
     chosen: Sequence[RelaxableParameter],
     best: _Way | None,
 ) -> _Way | None:
-    """Return the cheapest way of relaxing some levers, or the best so far."""
+    """Return the cheapest way of relaxing some parameters, or the best so far."""
     rows, needed, cost = freed(resolved, table, chosen)
     if not len(rows):
         return best
@@ -339,7 +339,7 @@ def result(
     values: Mapping[str, float | int],
     shortlists: ShortlistCache,
 ) -> RelaxedPlan | None:
-    """Return the plan of a question with some values changed; None where it has none."""
+    """Return the plan of an instance with some values changed; None where it has none."""
     if MEMORY not in values:
         return relaxed_plan(put(resolved, values), table)
     refilled = resolve(changed(resolved.instance, values))
@@ -363,7 +363,7 @@ def figure(exact: float, asked: float, *, raised: bool, whole: bool = False) -> 
 
 
 def filled(resolved: ResolvedInstance) -> ResolvedInstance:
-    """Return the question with accelerators that are filled completely."""
+    """Return the instance with accelerators that are filled completely."""
     return resolve(changed(resolved.instance, {MEMORY: 1.0}))
 
 
@@ -380,7 +380,7 @@ def _least_fraction(
 def least_of(resolved: ResolvedInstance) -> Iterator[float]:
     """Yield, for every block, the least part of its memory that a deployment fills.
 
-    Only deployments count that satisfy the question.
+    Only deployments count that satisfy the instance.
     """
     for table in blocks(resolved):
         rows = all_met(requirements(resolved, table))

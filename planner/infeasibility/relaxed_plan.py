@@ -1,4 +1,4 @@
-"""Prospects: the plan that a changed question would have, in numbers and in words."""
+"""The plan that a changed instance would have, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class RelaxedPlan:
-    """The best plan of a question, without its proof."""
+    """The best plan of an instance, without its proof."""
 
     deployment: str
     """One replica in words."""

@@ -81,7 +81,7 @@ def leanest(resolved: ResolvedInstance) -> Fullness:
 def search_extension(
     resolved: ResolvedInstance, shortlists: ShortlistCache
 ) -> tuple[SearchExtension, ...]:
-    """Return widenings of the search that make the question feasible, one a field.
+    """Return extensions of the search that make the instance feasible, one a field.
 
     Of each field the value that departs least from what is searched is taken. Only what was
     evaluated and found feasible is returned.
@@ -91,7 +91,7 @@ def search_extension(
     resolved : ResolvedInstance
         One that no deployment satisfies.
     shortlists : ShortlistCache
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
     """
     found: dict[str, SearchExtension] = {}
     for field, added, value in _options(resolved):

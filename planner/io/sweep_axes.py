@@ -144,7 +144,7 @@ def located(path: str) -> Location:
     location = tuple(int(part) if part.isdigit() else part for part in parts)
     if location[0] in ("name", SWEEP):
         fix = "Remove it; points are named after the values they have."
-        raise InputError(Problem("a field of the question", f"`{location[0]}`", path, fix))
+        raise InputError(Problem("a field of the instance", f"`{location[0]}`", path, fix))
     return location
 
 

@@ -102,7 +102,7 @@ def build_fleet_plan(
 
 
 def _asked(fleet: Fleet, data: ModelData) -> dict[str, Any]:
-    """Return what a plan says of its question."""
+    """Return what a plan says of its fleet."""
     return {
         "fleet": fleet.name,
         "fleet_digest": fleet.digest,

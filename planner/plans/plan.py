@@ -29,7 +29,7 @@ class Plan:
     instance: str
     """Name of the instance."""
     status: Status
-    """`optimal` is proved; `time_limit` has a bound; `infeasible` is a fact about the question."""
+    """`optimal` is proved; `time_limit` has a bound; `infeasible` is a fact about the instance."""
     transformer: str = ""
     accelerator: str = ""
     tensor_parallel: int | None = None

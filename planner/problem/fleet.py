@@ -267,7 +267,7 @@ class FleetSolver(Part):
 
 
 class Fleet(Part):
-    """One question: which replicas of which deployments, where and when, cost least."""
+    """Asks which replicas of which deployments, where and when, cost least."""
 
     name: Name
     """Name of the fleet."""
@@ -306,7 +306,7 @@ class Fleet(Part):
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that name the question, whatever solver answers it."""
+        """Twelve hexadecimal digits that name what is asked, whatever solver answers it."""
         # Of large fleets most fields are at their defaults; without them this takes a seventh of
         # the time, and fields that later versions add leave the digest as it was.
         content = self.model_dump(

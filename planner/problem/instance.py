@@ -267,7 +267,7 @@ def _describe_sweep(schema: dict[str, Any]) -> None:
 
 
 class Instance(Part):
-    """One question: which deployment of this workload on these pools is best."""
+    """Asks which deployment of this workload on these pools is best."""
 
     model_config = ConfigDict(json_schema_extra=_describe_sweep)
 
@@ -340,9 +340,9 @@ class Instance(Part):
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that name the question, whatever solver answers it."""
+        """Twelve hexadecimal digits that name what is asked, whatever solver answers it."""
         content = self.model_dump(mode="json", by_alias=True, exclude={"solver"})
-        # Questions that name none of these keep their digest.
+        # Instances that name none of these keep their digest.
         for name in ("engine", "collectives", "speed_exponent"):
             if content[name] is None:
                 del content[name]

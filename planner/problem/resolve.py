@@ -1,4 +1,4 @@
-"""The question behind an instance: its names looked up in the catalogue, its sense checked."""
+"""An instance resolved: its names looked up in the catalogue, its values validated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of one question recomputed together, from their decisions alone: the checker for many.
+"""Plans of one instance recomputed together, from their decisions alone: the checker for many.
 
 It does what `planner.verification.check_plan` does for one plan, with arrays in place of numbers;
 it knows neither the table of candidates nor any solver.
@@ -35,7 +35,7 @@ def verify(resolved: ResolvedInstance, plans: Sequence[Plan]) -> list[Finding]:
     -------
     list of Finding
         Empty where every number is within `check_plan.TOLERANCE` of the recomputed one, every
-        decision is one that the question allows, and every requirement holds.
+        decision is one that the instance allows, and every requirement holds.
     """
     groups: dict[tuple[str, str, str, str, int], list[Plan]] = {}
     for plan in plans:
@@ -96,7 +96,7 @@ def _told(
 
 
 def _choices(resolved: ResolvedInstance, plans: Sequence[Plan]) -> Iterator[Finding]:
-    """The decisions are ones the question allows."""
+    """The decisions are ones the instance allows."""
     search, quality, first = resolved.instance.search, resolved.instance.quality, plans[0]
     degrees = [_column(plans, name) for name in DEGREES]
     tp, pp, dp, ep = degrees
@@ -126,7 +126,7 @@ def _choices(resolved: ResolvedInstance, plans: Sequence[Plan]) -> Iterator[Find
 def _limits(
     resolved: ResolvedInstance, plans: Sequence[Plan], numbers: Mapping[str, Floats]
 ) -> Iterator[Finding]:
-    """Every requirement of the question holds for the recomputed numbers."""
+    """Every requirement of the instance holds for the recomputed numbers."""
     at_most, at_least = limits(resolved, _supply(resolved, plans[0]))
     for column, limit in at_most.items():
         if limit is not None:

@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -59,7 +60,7 @@ CORE_WORDS = (
     "round",
     "stall",
     "step",
-    "survey",
+    "screening",
     "switch",
     "term",
     "TPOT",
@@ -282,3 +283,45 @@ def test_figures_of_the_switches_come_from_the_example(capsys):
     printed = rows_of_switches(capsys.readouterr().out)
     assert len(printed) == 54
     assert rows_of_switches((DOCS / "paper.md").read_text(encoding="utf-8")) == printed
+
+
+def test_ten_questions_of_a_newcomer_are_answered_by_three_files_at_most():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## Ten questions of a newcomer")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "?" in line]
+    assert len(rows) >= 10
+    for row in rows:
+        files = re.findall(r"`([^`]+)`", row.split("|")[2])
+        assert 1 <= len(files) <= 3, row
+        for file in files:
+            assert (ROOT / file).is_file(), file
+
+
+def test_the_stair_of_the_page_is_the_one_that_is_checked():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = re.findall(
+        r"^    ([a-z_]+(?: \| [a-z_]+)*)$", text.split("## The tree")[1], re.MULTILINE
+    )
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
+    assert page == [layer.replace("planner.", "") for layer in layers]
+    assert len(layers) <= 14
+
+
+def test_every_path_that_a_page_names_is_there():
+    for page in PAGES:
+        for path in re.findall(
+            r"`((?:planner|solvers|tests|benchmarks|examples)/[a-z0-9_./-]+)`",
+            page.read_text("utf-8"),
+        ):
+            assert (ROOT / path.rstrip("/")).exists(), f"{page.name}: {path}"
+
+
+def test_every_import_that_a_page_shows_works():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+            for node in ast.parse(block).body:
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    exec(ast.unparse(node), {})

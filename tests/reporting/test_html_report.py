@@ -341,7 +341,7 @@ def test_the_papers_profile_has_a_page() -> None:
 
 def test_plans_are_counted_and_summed(plans: Path) -> None:
     words = Page(planner.report_of_plans(plans)).words
-    assert "196 of 200 questions have a plan, all proved best; 4 cannot be met" in words
+    assert "196 of 200 instances have a plan, all proved best; 4 cannot be met" in words
     assert number_format.dollars(196 * 16.0) in words
     assert words.count("Supply is too short.") == 4
 
@@ -403,7 +403,7 @@ def test_a_hostile_csv_cannot_spoil_the_page(tmp_path: Path) -> None:
 def test_a_csv_of_two_columns_will_do(tmp_path: Path) -> None:
     path = tmp_path / "short.csv"
     path.write_text("instance,status\na,optimal\nb,error\n", encoding="utf-8")
-    assert "1 of 2 questions have a plan" in Page(planner.report_of_plans(path)).words
+    assert "1 of 2 instances have a plan" in Page(planner.report_of_plans(path)).words
 
 
 def test_links_are_anchors_and_nothing_else_is() -> None:

@@ -21,7 +21,7 @@ DEFAULT_CHANGE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A question with one assumption scaled."""
+    """An instance with one assumption scaled."""
 
     resolved: ResolvedInstance
     factor: float
@@ -32,13 +32,13 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """Something that an answer rests on, and the question in which it is scaled."""
+    """Something that an answer rests on, and the instance in which it is scaled."""
 
     name: str
     kind: str
     """`hardware`: of every accelerator's rates. `instance`: a field. `price`: of one pool."""
     scaled: Callable[[float], Scaled]
-    """What becomes of the question when the assumption is multiplied by a factor."""
+    """What becomes of the plan when the assumption is multiplied by a factor."""
     evaluates: bool
     """Whether deployments must be evaluated anew."""
 
@@ -79,7 +79,7 @@ def sensitivities(
     shortlists: ShortlistCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Sensitivity, ...]:
-    """Answer the question anew with each assumption scaled, the widest swing first.
+    """Plan the instance anew with each assumption scaled, the widest swing first.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _supposed(scaled: Scaled, plan: Plan, shortlists: ShortlistCache | None) -> 
 
 
 def assumptions(instance: Instance, resolved: ResolvedInstance) -> Iterator[Assumption]:
-    """Yield whatever the answer may rest on; what nothing of the question uses is left out."""
+    """Yield whatever the answer may rest on; what nothing of the instance uses is left out."""
     for name, scale in HARDWARE.items():
         scaled = partial(_hardware, resolved, scale)
         if scaled(0.5).resolved.pools != resolved.pools:
@@ -253,4 +253,4 @@ HARDWARE: Mapping[str, Callable[[Rates, float], Rates]] = {
     "collective latency": _collective_latency,
     "launch overhead": _launches,
 }
-"""Rates of every accelerator of the question that are scaled together."""
+"""Rates of every accelerator of the instance that are scaled together."""

@@ -61,7 +61,7 @@ def breakdown(resolved: ResolvedInstance, plan: Plan) -> tuple[TimePart, ...]:
     """Return every part of the time per output token of a plan, term by term.
 
     Arithmetic x and memory y take f = (x^p + y^p)^(1/p) together (T23). As f is homogeneous, it is
-    the sum of x df/dx and y df/dy (Euler), which is how much of it is felt for the sake of each.
+    the sum of x df/dx and y df/dy (Euler), which is how much of it is exposed for the sake of each.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def breakdown(resolved: ResolvedInstance, plan: Plan) -> tuple[TimePart, ...]:
 
 
 Row = tuple[str, str, float, float]
-"""Term, part, seconds of a round, and how many of them are felt."""
+"""Term, part, seconds of a round, and how many of them are exposed."""
 
 
 def _parts(resolved: ResolvedInstance, supply: Supply, plan: Plan) -> Iterator[Row]:
@@ -114,7 +114,7 @@ def _pass(resolved: ResolvedInstance, plan: Plan) -> ForwardPass:
 
 
 def _weights(arithmetic: float, memory: float, power: float) -> dict[str, float]:
-    """Return df/dx and df/dy of their combination: how much of a second of each is felt (T23)."""
+    """Return df/dx and df/dy of their combination: the exposed part of a second of each (T23)."""
     if math.isinf(power):
         longer = arithmetic > memory
         return {"arithmetic": float(longer), "memory": float(not longer)}

@@ -148,7 +148,7 @@ def answered(
     shortlists: ShortlistCache | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> WhatIf:
-    """Answer a question that supposes something.
+    """Plan an instance that has something changed.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def answered(
     shortlists : ShortlistCache, optional
         Shortlists of deployments.
     changes : mapping of str to any, optional
-        What the question changes of the instance.
+        What is changed of the instance.
     """
     found = solve_resolved(resolved, shortlists)
     if found is None or not found.found:

@@ -24,7 +24,7 @@ MEDIAN = "p50"
 """Quantile of demand beside which others are set; where there is none, the lowest."""
 ALL = "all of them"
 UNKNOWN = "unknown"
-"""Status of a question that lacks what only the guarantee made needless."""
+"""Status of a fleet that lacks what only the guarantee made needless."""
 
 
 @dataclass(frozen=True, slots=True)

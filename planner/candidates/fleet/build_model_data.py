@@ -53,7 +53,7 @@ def feasible_offers(fleet: Fleet, offers: Offers) -> FeasibleOffers:
 def build_model_data(
     fleet: Fleet, offers: Offers, known: FeasibleOffers | None = None
 ) -> ModelData:
-    """Put a fleet in figures.
+    """Put a fleet as model data.
 
     Parameters
     ----------

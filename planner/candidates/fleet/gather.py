@@ -34,7 +34,7 @@ def offers(
     progress : callable, optional
         Told how many deployments the planner evaluated so far.
     shortlists : ShortlistCache, optional
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
 
     Returns
     -------

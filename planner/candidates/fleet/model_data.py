@@ -1,4 +1,4 @@
-"""A fleet in figures: what may be chosen, what it takes, what can be bought and what is wanted.
+"""A fleet as model data: what may be chosen, what it takes, what can be bought and what is wanted.
 
 The formulations are built from these arrays, and from nothing else.
 """
@@ -126,7 +126,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ModelData:
-    """A fleet in figures."""
+    """A fleet as model data."""
 
     horizon: Horizon
     pool_supply: PoolSupply

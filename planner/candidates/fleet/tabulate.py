@@ -59,7 +59,7 @@ def tabulated(
     progress : callable, optional
         Told how many deployments were evaluated so far.
     shortlists : ShortlistCache, optional
-        Shortlists of earlier questions.
+        Shortlists of earlier instances.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _tell(progress: Callable[[int], None], before: int, done: int) -> None:
 def _asked(
     fleet: Fleet, which: Sequence[int]
 ) -> tuple[dict[str, list[int]], dict[str, ResolvedInstance]]:
-    """Return the pools of every accelerator, and one question per physics of workloads."""
+    """Return the pools of every accelerator, and one resolved instance per physics of workloads."""
     problems: list[Problem] = []
     pools = _pools(fleet, problems)
     resolved_instances: dict[str, ResolvedInstance | None] = {}
@@ -213,7 +213,7 @@ def _physics(workload: FleetWorkload) -> str:
 
 
 def _instance(fleet: Fleet, workload: FleetWorkload, pools: Iterable[str]) -> Instance:
-    """Return the question of one workload on one accelerator of each kind."""
+    """Return the resolved instance of one workload on one accelerator of each kind."""
     return Instance(
         name=workload.name,
         workload=Workload(

@@ -1,4 +1,4 @@
-"""A fleet's figures beside names for them, as terms of a linear model."""
+"""A fleet's data beside names for them, as terms of a linear model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def numbered(data: ModelData) -> Names:
 
 @dataclass(frozen=True)
 class IndexSets:
-    """A fleet beside the names of its parts and the bounds that follow from its figures."""
+    """A fleet beside the names of its parts and the bounds that follow from its data."""
 
     data: ModelData
     names: Names

@@ -1,4 +1,4 @@
-"""Bounds that follow from a fleet's figures: fewest and most replicas, most accelerators bought."""
+"""Bounds that follow from a fleet's data: fewest and most replicas, most accelerators bought."""
 
 from __future__ import annotations
 

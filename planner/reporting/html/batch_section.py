@@ -34,7 +34,7 @@ STATUS_WORDS = {
     "time_limit": "found, not proved: time ran out",
     "infeasible": "impossible as asked",
     "no_solution_in_time": "time ran out before any plan was found",
-    "input_error": "the question is wrong",
+    "input_error": "the instance is wrong",
     "error": "failed",
 }
 Record = Mapping[str, Any]
@@ -116,10 +116,10 @@ def summary(batch: Batch) -> str:
     statuses = Counter(str(row["status"]) for row in batch.rows)
     solved, every = len(batch.found), len(batch.rows)
     if every == 1:
-        return f"The one question {'has a plan' if solved else 'has no plan'}."
+        return f"The one instance {'has a plan' if solved else 'has no plan'}."
     proved = "all" if statuses["optimal"] == solved else f"{statuses['optimal']:,} of them"
     how = f", {proved} proved best" if solved else ""
-    told = [f"{solved:,} of {every:,} questions have a plan{how}"]
+    told = [f"{solved:,} of {every:,} instances have a plan{how}"]
     if statuses["infeasible"]:
         told.append(f"{statuses['infeasible']:,} cannot be met as asked")
     failed = every - solved - statuses["infeasible"]
@@ -234,11 +234,11 @@ def statuses(batch: Batch) -> Table:
         Row((STATUS_WORDS.get(name, name), name, f"{count:,}"))
         for name, count in sorted(counts.items(), key=lambda pair: -pair[1])
     ]
-    return table("What came of the questions", "Meaning | Status | Questions", rows, (2,))
+    return table("What came of the instances", "Meaning | Status | Instances", rows, (2,))
 
 
 def failures(batch: Batch) -> Table | None:
-    """Return the first questions without a plan, with the reason; None where all have one."""
+    """Return the first instances without a plan, with the reason; None where all have one."""
     failed = [row for row in batch.rows if row["status"] not in FOUND]
     if not failed:
         return None

@@ -1,4 +1,4 @@
-"""The independent checker of fleets: recomputes a plan from the question and the offers alone.
+"""The independent checker of fleets: recomputes a plan from the fleet and the offers alone.
 
 It knows neither what builds the figures nor the formulations nor any solver, so that a mistake
 there cannot hide here.

@@ -1,4 +1,4 @@
-"""A fleet's question in numbers, read anew for the checker: it shares nothing with the builders."""
+"""A fleet in numbers, read anew for the checker: it shares nothing with the builders."""
 
 from __future__ import annotations
 
