@@ -68,6 +68,14 @@ def solve(
         Where the solver stopped without an answer that can be trusted.
     CheckError
         Where the checker disagrees with the plan.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> plan = planner.solve(instance)
+    >>> plan.status, plan.accelerator, plan.gpus, f"{plan.dollars_per_hour:.2f}"
+    ('optimal', 'h100-sxm', 1, '3.49')
     """
     resolved = resolve(instance)
     found = screen(resolved, progress, shortlists)
@@ -176,6 +184,14 @@ def solve_fleet(
         Where the solver stopped without an answer that can be trusted.
     CheckError
         Where the checker disagrees with the plan.
+
+    Examples
+    --------
+    >>> import planner
+    >>> fleet = planner.read_fleet("instances/melange")
+    >>> plan = planner.solve_fleet(fleet)
+    >>> plan.status, f"{plan.dollars_per_hour:.2f}"
+    ('optimal', '4.68')
     """
     if problems := validate_fleet(fleet, has_offers=offers is not None):
         raise InputError(problems)

@@ -101,6 +101,15 @@ def estimate(deployments: pd.DataFrame) -> pd.DataFrame:
     ------
     InputError
         With every row that cannot be timed, numbered from 1.
+
+    Examples
+    --------
+    >>> import planner
+    >>> import pandas as pd
+    >>> row = {"transformer": "llama-3.1-8b", "accelerator": "h100-sxm"}
+    >>> row |= {"tensor_parallel": 1, "batch": 8}
+    >>> bool(planner.estimate(pd.DataFrame([row])).step_seconds[0] > 0)
+    True
     """
     table = _complete(deployments)
     problems: list[Problem] = []

@@ -195,6 +195,16 @@ def frontier(
         Where the instance names what does not exist or contradicts itself.
     CheckError
         Where the checker disagrees with a point.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> found = planner.frontier(instance)
+    >>> found.status, len(found.points) > 100
+    ('optimal', True)
+    >>> found.points[0].dollars_per_million_tokens < found.points[-1].dollars_per_million_tokens
+    True
     """
     shortlists = shortlists or ShortlistCache()
     relaxed = _without_axes(instance)

@@ -67,5 +67,14 @@ class Session:
 
 
 def session(instance: Instance) -> Session:
-    """Return a session on an instance."""
+    """Return a session on an instance.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> session = planner.session(instance)
+    >>> session.solve({"workload.tokens_per_second_per_request": 20}).status
+    'optimal'
+    """
     return Session(instance)

@@ -56,6 +56,13 @@ def solve_many(
     ------
     WorkersError
         Where there is nobody left to work.
+
+    Examples
+    --------
+    >>> import planner
+    >>> files = ["instances/llama-8b-smallest/instance.yaml"]
+    >>> [plan.status for plan in planner.solve_many(files, jobs=1)]
+    ['optimal']
     """
     settings = Settings(time_limit_per_instance, None if cache is None else str(cache))
     with workers(settings, executor=executor, jobs=jobs) as worker_pool:

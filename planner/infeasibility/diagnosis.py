@@ -93,6 +93,13 @@ def diagnose(instance: Instance, shortlists: ShortlistCache | None = None) -> Di
     ------
     InputError
         Where the instance names what does not exist or contradicts itself.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-70b-short-supply/instance.yaml")
+    >>> planner.diagnose(instance).kind
+    'supply'
     """
     resolved, kept = resolve(instance), shortlists or ShortlistCache()
     found = screen(resolved, shortlists=kept)

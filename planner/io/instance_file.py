@@ -29,6 +29,12 @@ def read_instance(path: str | Path) -> Instance:
     ------
     InputError
         With every problem found, each with file, line and field.
+
+    Examples
+    --------
+    >>> import planner
+    >>> planner.read_instance("instances/llama-8b-smallest/instance.yaml").name
+    'llama-3.1-8b-smallest'
     """
     found = read_instances(path)
     if found.axes:
@@ -58,6 +64,12 @@ def read_instances(path: str | Path) -> Sweep:
     ------
     InputError
         With every problem of the file that is one at every point, each with file, line and field.
+
+    Examples
+    --------
+    >>> import planner
+    >>> len(planner.read_instances("instances/llama-8b-smallest/instance.yaml"))
+    1
     """
     path = Path(path)
     return open_instances(read_text(path), str(path), folder=path.parent)

@@ -38,6 +38,16 @@ def read_plans(path: str | Path) -> pd.DataFrame:
     ------
     InputError
         Where the file cannot be read, is no CSV of plans, or a cell is not what its column holds.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "plans.csv"
+    >>> text = planner.solve(instance).to_csv(path)
+    >>> planner.read_plans(path).accelerator.tolist()
+    ['h100-sxm']
     """
     import pandas as pd
 

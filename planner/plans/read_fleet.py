@@ -77,6 +77,16 @@ def read_fleet_plan(folder: str | Path) -> FleetPlan:
     ------
     InputError
         Where a file cannot be read or is not what it should be.
+
+    Examples
+    --------
+    >>> import planner
+    >>> fleet = planner.read_fleet("instances/melange")
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> planner.solve_fleet(fleet).write(folder)
+    >>> planner.read_fleet_plan(folder).status
+    'optimal'
     """
     folder = Path(folder)
     head = _head(folder / SUMMARY_FILE)

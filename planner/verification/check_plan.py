@@ -57,6 +57,17 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
     list of Finding
         Empty where the plan holds. A plan without a deployment has nothing to recompute: its
         name, digest and status are looked at, and that no deployment stands beside them.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> row = planner.solve(instance).to_row()
+    >>> planner.check_plan(row, instance)
+    []
+    >>> for finding in planner.check_plan(row | {"gpus": 2}, instance):
+    ...     print(finding)
+    gpus: found 2, expected 1.
     """
     findings = list(_identity(row, instance))
     if row.get("status") not in FOUND:

@@ -148,6 +148,14 @@ def explain(
         As `planner.solve` does, and for added accelerators that are unknown or there already.
     ValueError
         Where `by` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> found = planner.explain(instance)
+    >>> sorted({part.term for part in found.time})
+    ['arithmetic', 'latency', 'memory', 'network', 'stall']
     """
     if not 0.0 < by < 1.0:
         raise ValueError(f"by = {by}: expected a part between 0 and 1, such as 0.1")

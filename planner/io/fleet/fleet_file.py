@@ -44,6 +44,13 @@ def read_fleet(path: str | Path) -> Fleet:
     ------
     InputError
         With every problem found, each with file, line and field.
+
+    Examples
+    --------
+    >>> import planner
+    >>> fleet = planner.read_fleet("instances/melange")
+    >>> fleet.name, [pool.name for pool in fleet.pools]
+    ('melange', ['a10g', 'a100-80gb'])
     """
     return open_fleet(path)[0]
 

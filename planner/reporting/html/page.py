@@ -70,6 +70,14 @@ def report(
     ------
     InputError, SolverError, CheckError
         As `planner.explain` does.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> page = planner.report(instance)
+    >>> page.lower().startswith("<!doctype html>")
+    True
     """
     return written(gathered(instance, progress), title=title, date=date, source=source)
 
@@ -181,6 +189,16 @@ def report_of_plans(path: str | Path, *, title: str | None = None, date: str | N
     ------
     InputError
         Where the file cannot be read or holds no plans.
+
+    Examples
+    --------
+    >>> import planner
+    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "plans.csv"
+    >>> text = planner.solve(instance).to_csv(path)
+    >>> planner.report_of_plans(path).lower().startswith("<!doctype html>")
+    True
     """
     from planner.reporting.html.batch_section import read_batch
 

@@ -47,6 +47,14 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
     list of Finding
         Empty where the plan holds. A plan that was not found has nothing to recompute: its name,
         digest and status are looked at, and that no rows stand beside them.
+
+    Examples
+    --------
+    >>> import planner
+    >>> fleet = planner.read_fleet("instances/melange")
+    >>> from planner.candidates.fleet.gather import offers
+    >>> planner.check_fleet_plan(planner.solve_fleet(fleet), fleet, offers(fleet))
+    []
     """
     findings = list(_identity(plan, fleet))
     if plan.status not in FOUND:
