@@ -21,6 +21,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 
+def reason_of(error: Exception | str) -> str:
+    """Return why the system refused something, in its words and in lower case."""
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
 class PlannerError(Exception):
     """Base of every error the planner raises on purpose."""
 
@@ -91,6 +96,11 @@ class MissingExtraError(PlannerError):
 class OutputError(PlannerError):
     """A result could not be written."""
 
+    @classmethod
+    def at(cls, path: object, error: Exception | str, other: str = "file") -> OutputError:
+        """Return the error of a path that cannot be written, with what to do."""
+        return cls(f"{path}: cannot write here ({reason_of(error)}). Name another {other}.")
+
 
 class SolverError(PlannerError):
     """The solver gave no answer that can be trusted."""
@@ -104,23 +114,44 @@ class WorkersError(PlannerError):
     """The workers of a batch cannot be had, or are lost."""
 
 
-def near_misses(name: str, known: Sequence[str]) -> str:
-    """Return a sentence suggesting the known names closest to `name`."""
-    close = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-    return f"Did you mean {', '.join(close)}?" if close else ""
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """Return a sentence that names what is there: the nearest, or all where they are few."""
-    lower = {entry.lower(): entry for entry in known}
-    close = get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)
-    if close:
-        return f"Did you mean {', '.join(lower[entry] for entry in close)}?"
-    return f"There are {', '.join(known)}." if len(known) <= 8 else ""
-
-
 SOME, MANY = 8, 1000
 """Names that are few enough to list, and too many to look for the nearest."""
+
+
+def nearest(name: str, known: Sequence[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return the known names that are most like one, whatever their case; none of too many."""
+    if len(known) > MANY:
+        return []
+    lower = {entry.lower(): entry for entry in known}
+    return [lower[entry] for entry in get_close_matches(name.lower(), list(lower), most, cutoff)]
+
+
+def did_you_mean(
+    name: str, known: Sequence[str], *, listed: bool = False, otherwise: str = ""
+) -> str:
+    """Return a sentence that suggests the known names nearest to one.
+
+    Parameters
+    ----------
+    name : str
+        What was found.
+    known : sequence of str
+        What could stand there.
+    listed : bool
+        Whether to list all of them where none is near and they are few.
+    otherwise : str
+        What to say where there is nothing to suggest.
+
+    Examples
+    --------
+    >>> did_you_mean("h10", ["h100", "b200"])
+    'Did you mean h100?'
+    >>> did_you_mean("tpu", ["h100", "b200"], listed=True)
+    'There are h100, b200.'
+    """
+    if close := nearest(name, known):
+        return f"Did you mean {', '.join(close)}?"
+    return f"There are {', '.join(known)}." if listed and 0 < len(known) <= SOME else otherwise
 
 
 def few(problems: Iterable[Problem], most: int = 5) -> list[Problem]:
@@ -147,8 +178,5 @@ def few(problems: Iterable[Problem], most: int = 5) -> list[Problem]:
 
 
 def hint(name: str, known: Sequence[str]) -> str:
-    """Return which of the known names may be meant, or all of them where they are few."""
-    if len(known) > MANY:
-        return "Check the name."
-    listed = f"There are {', '.join(known)}." if 0 < len(known) <= SOME else "Check the name."
-    return near_misses(name, known) or listed
+    """Return what to do about a name that is not known: the nearest ones, or to check it."""
+    return did_you_mean(name, known, listed=True, otherwise="Check the name.")

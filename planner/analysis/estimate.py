@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.candidates.evaluate import Degrees, Evaluator
-from planner.errors import InputError, Problem, near_misses
+from planner.errors import InputError, Problem, did_you_mean
 from planner.problem.instance import Instance
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, resolve
 from planner.terms import serving
@@ -152,7 +152,7 @@ def _complete(deployments: pd.DataFrame) -> pd.DataFrame:
             field=name,
             found="no such column",
             expected=f"the columns {', '.join(REQUIRED)}",
-            fix=near_misses(name, columns),
+            fix=did_you_mean(name, columns),
         )
         for name in REQUIRED
         if name not in columns

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from planner.batch.resume import Earlier, LockFile, cells, marker_of
-from planner.errors import OutputError
+from planner.errors import OutputError, reason_of
 from planner.io.output import csv_lines, header
 from planner.plans.plan import COLUMNS, TIME_COLUMNS, Plan
 
@@ -86,7 +86,7 @@ class ResultsFile:
             else:
                 self._open_file(resume)
         except OSError as error:
-            raise OutputError(self._cannot_write(error)) from error
+            raise OutputError.at(self._shown, error) from error
 
     def _open_stream(self, resume: bool) -> None:
         if resume:
@@ -220,7 +220,7 @@ class ResultsFile:
                 self._marker.remove()
         except OSError as error:
             raise OutputError(
-                f"{self._shown}: {_reason(error)} while its {_plans(len(self._orders))} were put "
+                f"{self._shown}: {reason_of(error)} while its {_plans(len(self._orders))} were put "
                 f"in order; it holds them all, in the order they came. {_next_step(error)}"
             ) from error
         finally:
@@ -304,13 +304,10 @@ class ResultsFile:
 
     def _cannot_append(self, error: OSError) -> str:
         if self._marker is None:
-            return self._cannot_write(error)
-        return f"{self._shown}: {_reason(error)}; it holds {_plans(self._total)}. " + _next_step(
+            return str(OutputError.at(self._shown, error))
+        return f"{self._shown}: {reason_of(error)}; it holds {_plans(self._total)}. " + _next_step(
             error
         )
-
-    def _cannot_write(self, error: OSError) -> str:
-        return f"{self._shown}: cannot write here ({_reason(error)}). Name another file."
 
 
 def refuse_unfinished(path: str | Path) -> None:
@@ -357,10 +354,6 @@ def _passes_on(path: str | Path) -> bool:
 
 def _plans(count: int) -> str:
     return f"{count:,} whole plan{'' if count == 1 else 's'}"
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _next_step(error: OSError) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from planner.errors import InputError, PlannerError, Problem
+from planner.errors import InputError, PlannerError, Problem, reason_of
 from planner.io.instance_file import open_instances, read_text
 from planner.io.sweep import Sweep
 from planner.plans.plan import Plan, swept_text
@@ -175,7 +175,7 @@ class Tasks:
                 stream.seek(0)
                 yield from self._listed(stream, path)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             problem = Problem("a file with an instance per line", reason, file=str(path))
             yield Task(str(path), problem=InputError(problem))
 

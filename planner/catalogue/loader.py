@@ -11,7 +11,7 @@ from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Engine
 from planner.catalogue.profile import Profile
 from planner.catalogue.transformer import Transformer
-from planner.errors import Problem, UnknownNameError, near_misses
+from planner.errors import Problem, UnknownNameError, did_you_mean
 
 DATA = Path(__file__).parent / "data"
 ACCELERATORS = DATA / "accelerators"
@@ -119,7 +119,7 @@ def _find(folder: Path, name: str, kind: str) -> Path:
         Problem(
             expected=f"the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind} in the catalogue",
             found=repr(name),
-            fix=" ".join(part for part in (near_misses(wanted, known), listing) if part),
+            fix=" ".join(part for part in (did_you_mean(wanted, known), listing) if part),
         )
     )
 

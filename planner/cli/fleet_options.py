@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -62,8 +64,7 @@ def check_places(files: Iterable[Path], pictures: Iterable[Path | None]) -> None
             check_suffix(picture)
     for path in files:
         if not path.parent.is_dir():
-            reason = "no such file or directory"
-            raise OutputError(f"{path}: cannot write here ({reason}). Name another file.")
+            raise OutputError.at(path, os.strerror(errno.ENOENT))
 
 
 def make_folder(folder: Path) -> None:
@@ -73,10 +74,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"{folder}: cannot write here ({reason}). Name another folder."
-        ) from error
+        raise OutputError.at(folder, error, "folder") from error
 
 
 @contextmanager

@@ -73,8 +73,7 @@ def open_result(path: str | Path) -> Iterator[TextIO]:
         with Path(path).open("w", encoding="utf-8", newline="") as result:
             yield result
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{path}: cannot write here ({reason}). Name another file.") from error
+        raise OutputError.at(path, error) from error
 
 
 def write_rows(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from planner.errors import Problem
+from planner.errors import Problem, nearest
 from planner.io.document import LONGEST_EXCERPT, Document, Location, dotted
 from planner.problem.instance import (
     SWEEP,
@@ -230,7 +229,7 @@ def _advice_on_key(key: str, fields: list[str], schema: Schema) -> str:
 
 def _advice_on_name(name: str, names: list[str]) -> str:
     """Suggest names only where a slip of the hand explains the difference."""
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.65)
+    close = nearest(name, names, most=1, cutoff=0.65)
     return f"Did you mean {close[0]}?" if close else ""
 
 

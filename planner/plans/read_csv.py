@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import InputError, Problem
+from planner.errors import InputError, Problem, reason_of
 from planner.plans.plan import COLUMNS, Plan
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = str(getattr(error, "strerror", None) or error).lower()
+        reason = reason_of(error)
         raise InputError(
             Problem(file=str(path), found=reason, expected="a CSV of plans, as `planner` writes it")
         ) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.errors import InputError, Problem
+from planner.errors import InputError, Problem, reason_of
 from planner.plans.fleet_plan import (
     CAPACITY_TYPES,
     MARKETS,
@@ -146,7 +146,7 @@ def _head(path: Path) -> dict[str, Any]:
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _unusable(path, str(getattr(error, "strerror", None) or error).lower()) from None
+        raise _unusable(path, reason_of(error)) from None
     if not isinstance(head, dict):
         raise _unusable(path, "no mapping")
     return head
@@ -171,7 +171,7 @@ def _table(path: Path) -> pd.DataFrame:
             na_values=dict.fromkeys((*wholes, *numbers), ""),
         )
     except OSError as error:
-        raise _unusable(path, (error.strerror or str(error)).lower()) from None
+        raise _unusable(path, reason_of(error)) from None
     except ValueError as error:
         raise _unusable(path, str(error)) from None
     return table

@@ -10,7 +10,7 @@ from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Booleans, Degrees, Engine, Split
 from planner.catalogue.profile import Profile
 from planner.catalogue.transformer import GroupedQuery, Transformer
-from planner.errors import Problem, near_misses
+from planner.errors import Problem, did_you_mean
 from planner.problem.instance import Instance
 from planner.terms.calibration import implementations
 from planner.terms.speculation import MTP
@@ -158,5 +158,5 @@ def unknown_collectives(instance: Instance, profile: Profile) -> Iterator[Proble
         field="collectives",
         found=repr(name),
         expected=f"one of {', '.join(known)}",
-        fix=near_misses(name, known) or "Choose one.",
+        fix=did_you_mean(name, known) or "Choose one.",
     )

@@ -298,7 +298,12 @@ def _running(known: _Known) -> Checks:
 
 
 def _unknown(name: str, field: str, expected: str, known: Sequence[str]) -> Problem:
-    return Problem(expected, f"'{name}'", field, hint(name, known))
+    return Problem(
+        expected,
+        f"'{name}'",
+        field,
+        hint(name, known),
+    )
 
 
 def _scenarios(known: _Known) -> Checks:

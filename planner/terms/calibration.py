@@ -17,7 +17,7 @@ from planner.catalogue.profile import (
     Rates,
     Ring,
 )
-from planner.errors import InputError, Problem, near_misses
+from planner.errors import InputError, Problem, did_you_mean
 
 FALLBACK_FAMILY = "other"
 NCCL_TREE = "nccl-tree"
@@ -68,7 +68,7 @@ def _paper_rates(name: str, profile: Profile) -> Rates:
                 expected=f"one of {', '.join(known)}",
                 found=repr(name),
                 fix=f"The profile `{profile.name}` has constants for these only. "
-                f"{near_misses(name, known)} Or use `profile: calibrated`.".replace("  ", " "),
+                f"{did_you_mean(name, known)} Or use `profile: calibrated`.".replace("  ", " "),
             )
         )
     return _capped(constants, profile.usable_memory_fraction)

@@ -220,7 +220,7 @@ def test_all_that_is_wrong_is_told_at_once():
     assert fields == ["row 1, transformer", "row 3, accelerator", "row 5, profile"]
 
 
-def test_missing_columns_are_told_with_near_misses():
+def test_missing_columns_are_told_with_did_you_mean():
     asked = deployments().rename(columns={"tensor_parallel": "tensor_paralel"})
     with pytest.raises(InputError) as caught:
         estimate(asked.drop(columns="batch"))

@@ -401,7 +401,7 @@ def test_catalogue_shows_every_entry(run, kind):
         assert getattr(catalogue, kind)(name).title.split()[0] in ran.out
 
 
-def test_catalogue_suggests_near_misses(run):
+def test_catalogue_suggests_did_you_mean(run):
     ran = run("catalogue", "h100sxm")
     assert (ran.code, ran.out) == (2, "")
     assert "found 'h100sxm'" in ran.err

@@ -18,7 +18,7 @@ from planner.candidates.fleet.feasibility import (
 )
 from planner.candidates.fleet.model_data import Bools, Choices, Limits, ModelData, PoolSupply
 from planner.candidates.fleet.supply import pool_supply
-from planner.errors import InputError, Problem, suggestion
+from planner.errors import InputError, Problem, did_you_mean
 from planner.problem.fleet import Fleet, Running
 from planner.problem.offers import ROLES, Floats, Ints, Offers
 
@@ -245,7 +245,7 @@ def _not_running(
             f"{place}, which breaks a limit of its workload or cannot be had {capacity_type}there"
         )
         return Problem("a deployment that may run", found, f"running[{at}]", fix)
-    fix = suggestion(entry.label, labels) or "Take it out of `running`."
+    fix = did_you_mean(entry.label, labels, listed=True) or "Take it out of `running`."
     return Problem("the label of a deployment on offer", place, f"running[{at}].label", fix)
 
 

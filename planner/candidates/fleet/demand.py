@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from planner.candidates.fleet.model_data import Floats, Horizon, Wanted
-from planner.errors import InputError, Problem, suggestion
+from planner.errors import InputError, Problem, did_you_mean
 from planner.problem.fleet import Fleet, FleetWorkload
 
 REQUESTS_PER_PRICE = 1000.0
@@ -130,5 +130,8 @@ def _quantile(fleet: Fleet, stated: dict[str, tuple[float, ...]], field: str) ->
             return names[0]
         found, fix = f"the quantiles {', '.join(names)}", "Name one of them as `quantile`."
         return Problem("a quantile to plan for", found, field, fix)
-    expected, fix = f"{fleet.quantile} among its quantiles", suggestion(fleet.quantile, names)
+    expected, fix = (
+        f"{fleet.quantile} among its quantiles",
+        did_you_mean(fleet.quantile, names, listed=True),
+    )
     return Problem(expected, ", ".join(names) or "none", field, fix)

@@ -15,7 +15,7 @@ from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.precision import SECTION, weight_precision
 from planner.catalogue.loader import slug
 from planner.catalogue.transformer import Transformer
-from planner.errors import InputError, Problem, near_misses
+from planner.errors import InputError, Problem, did_you_mean
 
 FAMILIES: Mapping[str, Family] = {**DENSE, **MIXTURES, **HYBRIDS}
 ALIASES: Mapping[str, str] = {
@@ -189,7 +189,7 @@ def _family(f: Fields, kind: str) -> Family:
 def _unknown(f: Fields, expected: str) -> Family:
     """Refuse an architecture, with the names like it and the usual fields it lacks."""
     kind = f.values.get("model_type")
-    near = near_misses(kind, MODEL_TYPES) if isinstance(kind, str) else ""
+    near = did_you_mean(kind, MODEL_TYPES) if isinstance(kind, str) else ""
     lacking = [field for field in USUAL if not f.has(field)]
     names = ", ".join(lacking)
     lacks = f"Of the fields such architectures state it lacks {names}." if lacking else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.catalogue.loader import slug
-from planner.errors import InputError, suggestion
+from planner.errors import InputError, did_you_mean
 from planner.io.candidate_files.cell_errors import CellError, alike, problems
 from planner.io.candidate_files.read_csv import CandidateTable, Named
 from planner.problem.fleet import Fleet
@@ -97,7 +97,10 @@ def _unknown(
     for at, name in enumerate(named.names):
         if known[at] < 0:
             rows = csv_table.row[named.codes == at]
-            fix = suggestion(name, list(dict.fromkeys(names))) or "Add it to the fleet."
+            fix = (
+                did_you_mean(name, list(dict.fromkeys(names)), listed=True)
+                or "Add it to the fleet."
+            )
             yield from alike(rows[:1], column, expected, fix)
 
 
@@ -160,8 +163,10 @@ def _unknown_classes(
     for row in wrong[first]:
         one = fleet.workloads[workload[row]]
         names = [found.name for found in one.classes]
-        fix = suggestion(
-            csv_table.request_class.names[csv_table.request_class.codes[entry[row]]], names
+        fix = did_you_mean(
+            csv_table.request_class.names[csv_table.request_class.codes[entry[row]]],
+            names,
+            listed=True,
         )
         expected = (
             f"a class of the workload {one.name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from planner.errors import InputError, Problem
+from planner.errors import InputError, Problem, nearest, reason_of
 from planner.io.candidate_files.cell_errors import CellError, alike, problems, widest
 from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, LONGEST_NAME
 from planner.problem.offers import ROLES, Floats, Ints
@@ -130,7 +129,7 @@ def _read(file: str, **options: object) -> pd.DataFrame:
         line, cells = widest(file)
         reason = f"{cells} cells" if line else "quotes that do not close"
     except (OSError, ValueError) as error:
-        reason = f"no readable file ({(getattr(error, 'strerror', None) or str(error)).lower()})"
+        reason = f"no readable file ({reason_of(error)})"
         fix = "Check the path."
     raise InputError(Problem(expected, reason, "", fix, file, line))
 
@@ -141,7 +140,7 @@ def _column_problems(file: str, columns: Sequence[str]) -> list[Problem]:
     for name in dict.fromkeys(columns):
         if columns.count(name) > 1 and name in KNOWN:
             told.append((name, "the column twice", "every column once", "Take one of them out."))
-        meant = get_close_matches(name, KNOWN, n=1, cutoff=0.8)
+        meant = nearest(name, KNOWN, most=1, cutoff=0.8)
         if meant and name not in KNOWN and meant[0] not in columns:
             told.append((name, "an unknown column", meant[0], f"Did you mean {meant[0]}?"))
     for wanted, options, fix in (

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from planner.errors import InputError, Problem, few, near_misses
+from planner.errors import InputError, Problem, did_you_mean, few
 from planner.io.document import Document, Location, Place, shortened
 
 LARGEST_TABLE_BYTES = 1_000_000_000
@@ -156,7 +156,7 @@ def read_listing(path: Path, model: type[BaseModel]) -> Listing:
 
 
 def _unknown(file: str, name: str, model: type[BaseModel]) -> Problem:
-    fix = near_misses(name, list(_names(model))) or "Remove it."
+    fix = did_you_mean(name, list(_names(model))) or "Remove it."
     fields = ", ".join(model.model_fields)
     return Problem(f"one of {fields}", "an unknown column", name, fix, file, 1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.errors import InputError, Problem, few, hint, near_misses
+from planner.errors import InputError, Problem, did_you_mean, few, hint
 from planner.io.document import shortened
 from planner.io.fleet.csv_tables import Table, read_table
 from planner.problem.instance import LARGEST_QUANTITY
@@ -172,7 +172,7 @@ def _header_problems(table: Table) -> Iterator[Problem]:
         yield Problem("one of the two", " and ".join(RATES), RATES[0], fix, table.file, 1)
     for name in table.header:
         if name not in LONG:
-            fix = near_misses(name, LONG) or "Remove it."
+            fix = did_you_mean(name, LONG) or "Remove it."
             found = "an unknown column"
             yield Problem(f"one of {', '.join(LONG)}", found, name, fix, table.file, 1)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from planner.errors import InputError, Problem, near_misses
+from planner.errors import InputError, Problem, did_you_mean
 from planner.io.document import Location
 from planner.io.llm_inferno.json_files import (
     Accelerator,
@@ -143,7 +143,7 @@ class _Row:
 
 
 def _unknown(name: str, expected: str, known: list[str]) -> Problem:
-    fix = near_misses(name, known) or f"There are {', '.join(known)}."
+    fix = did_you_mean(name, known) or f"There are {', '.join(known)}."
     return Problem(expected, f"'{name}'", fix=fix)
 
 

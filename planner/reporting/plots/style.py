@@ -85,6 +85,4 @@ def figure(path: str | Path, width: float, height: float | None = None) -> Itera
         try:
             drawn.savefig(path, format=suffix[1:], metadata=dates.get(suffix))
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            text = f"{path}: cannot write here ({reason}). Name another file."
-            raise OutputError(text) from error
+            raise OutputError.at(path, error) from error

@@ -11,7 +11,7 @@ from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Engine
 from planner.catalogue.transformer import Transformer
-from planner.errors import InputError, Problem, near_misses
+from planner.errors import InputError, Problem, did_you_mean
 
 LISTS = ("accelerators", "transformers", "engines", "profiles")
 
@@ -53,7 +53,7 @@ def _entry(name: str, console: Console) -> None:
         Problem(
             found=repr(name),
             expected=f"{', '.join(LISTS)}, or the name of an entry",
-            fix=near_misses(name, known),
+            fix=did_you_mean(name, known),
         )
     )
 
