@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +36,8 @@ DEFAULT_TENSOR_PARALLEL = (1, 2, 4, 8)
 DEFAULT_PIPELINE_PARALLEL = (1, 2, 4)
 DEFAULT_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
 NO_DRAFT = "none"
+RECENT = 8
+"""Resolved instances that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +132,36 @@ class ResolvedInstance:
         return launchable(self.engine, self.llm, degrees, draft.own if draft else None)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """An instance that equals itself alone: hashed by identity, since it never changes."""
+
+    instance: Instance
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.instance is other.instance
+
+    def __hash__(self) -> int:
+        return id(self.instance)
+
+
 def resolve(instance: Instance) -> ResolvedInstance:
     """Look every name up and check that the instance makes sense.
+
+    An instance that was resolved just before is not resolved again: whoever reads, solves, checks
+    and explains it gets the same object.
 
     Raises
     ------
     InputError
         With every problem found; fields are named, files and lines are not known here.
     """
+    return _resolved(_Same(instance))
+
+
+@lru_cache(maxsize=RECENT)
+def _resolved(same: _Same) -> ResolvedInstance:
+    instance = same.instance
     problems = [
         *contradictions(instance),
         *batch_problems(instance.search.batch),
