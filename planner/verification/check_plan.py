@@ -18,12 +18,11 @@ from planner.errors import InputError
 from planner.plans.read_csv import read_rows
 from planner.problem.instance import Instance
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply, resolve
-from planner.problem.validate import experts, query_heads
 from planner.terms.forward_pass import Precision
+from planner.verification import rules
 from planner.verification.recompute import Decisions, recomputed
+from planner.verification.rules import TOLERANCE
 
-TOLERANCE = 1e-6
-"""Relative difference that rounding in a CSV may leave."""
 FOUND = ("optimal", "time_limit")
 NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
 DECISIVE = ("pool", "accelerator", "tensor_parallel", "batch", "replicas", "objective")
@@ -82,7 +81,9 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
     except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
         return [*findings, Finding("row", error, "a complete plan of this instance")]
     findings += _numbers(row, expected)
-    findings += _requirements(expected, resolved, supply)
+    for column, broken, asked in rules.broken_limits(resolved, supply, numbers):
+        if broken:
+            findings.append(Finding(column, f"{expected[column]:.9g}", asked))
     findings += _proof(row, expected, resolved)
     return findings
 
@@ -154,37 +155,18 @@ def _choices(
     row: Mapping[str, Any], decided: Decisions, resolved: ResolvedInstance, supply: Supply
 ) -> Iterator[Finding]:
     """The decisions are ones the instance allows."""
-    search, quality = resolved.instance.search, resolved.instance.quality
-    tp, pp, dp = decided.tensor_parallel, decided.pipeline_parallel, decided.data_parallel
-    ep = decided.expert_parallel
-    precision = decided.precision
-    good = quality is None or quality.of(precision.weights, precision.cache) >= quality.at_least
     drafts = [NO_DRAFT] if decided.gamma == 0 else [draft.name for draft in resolved.drafts]
-    reach = tp <= supply.reach or search.tensor_parallel is not None
-    allowed = {
-        "transformer": row["transformer"] == resolved.llm.name,
-        "tensor_parallel": tp in resolved.tensor_parallel
-        and query_heads(resolved.llm) % tp == 0
-        and reach,
-        "pipeline_parallel": pp in resolved.pipeline_parallel and pp <= resolved.llm.layer_count,
-        "data_parallel": dp in resolved.data_parallel,
-        "expert_parallel": ep in resolved.expert_parallel
-        and (tp * dp) % ep == 0
-        and all(count % ep == 0 for count in experts(resolved.llm)),
-        "batch": decided.batch in search.batch.sizes() and decided.batch >= pp * dp,
-        "weight_precision": precision.weights in search.weights and good,
-        "kv_precision": precision.cache in search.kv and good,
-        "draft": row["draft"] in drafts,
-        "gamma": decided.gamma in resolved.gamma,
-        "replicas": _whole(row, "replicas") <= search.max_replicas,
-        "objective_name": row["objective_name"] == resolved.instance.aim,
-        "profile": row["profile"] == resolved.profile.name,
+    truths = rules.allowed(resolved, supply, decided, _whole(row, "replicas")) | {
+        "transformer": np.asarray(row["transformer"] == resolved.llm.name),
+        "draft": np.asarray(row["draft"] in drafts),
+        "objective_name": np.asarray(row["objective_name"] == resolved.instance.aim),
+        "profile": np.asarray(row["profile"] == resolved.profile.name),
     }
-    for column, holds in allowed.items():
+    for column, holds in truths.items():
         if not holds:
             yield Finding(column, row[column], "a value the instance allows")
-    degrees = [np.asarray(degree) for degree in (tp, pp, dp, ep)]
-    if resolved.engine and not resolved.launches(degrees, decided.draft):
+    if resolved.engine and not rules.launches(resolved, decided):
+        tp, pp, dp, ep = (int(degree) for degree in decided.degrees)
         found = f"tp {tp}, pp {pp}, dp {dp}, ep {ep} with the draft {row['draft']}"
         yield Finding("engine", found, f"a deployment that {resolved.engine.name} launches")
 
@@ -212,39 +194,6 @@ def _numbers(row: Mapping[str, Any], expected: Mapping[str, float]) -> Iterator[
     for column, value in expected.items():
         if _differs(_number(row, column), value):
             yield Finding(column, row.get(column), f"{value:.9g}")
-
-
-Limits = Mapping[str, float | None]
-
-
-def limits(resolved: ResolvedInstance, supply: Supply) -> tuple[Limits, Limits]:
-    """Return what columns may be at most, and what they must be at least; None for no limit."""
-    instance, workload = resolved.instance, resolved.instance.workload
-    at_most = {
-        "memory_bytes_per_gpu": supply.rates.memory_bytes,
-        "gpus": supply.gpus,
-        "time_to_first_token_seconds": workload.time_to_first_token_seconds,
-        "dollars_per_million_tokens": instance.dollars_per_million_tokens_at_most,
-        "dollars_per_hour": instance.dollars_per_hour_at_most,
-    }
-    at_least = {
-        "tokens_per_second_per_request": workload.tokens_per_second_per_request,
-        "tokens_per_second": workload.tokens_per_second,
-    }
-    return at_most, at_least
-
-
-def _requirements(
-    numbers: Mapping[str, float], resolved: ResolvedInstance, supply: Supply
-) -> Iterator[Finding]:
-    """Every requirement of the instance holds for the recomputed numbers."""
-    at_most, at_least = limits(resolved, supply)
-    for column, limit in at_most.items():
-        if limit is not None and numbers[column] > limit * (1.0 + TOLERANCE):
-            yield Finding(column, f"{numbers[column]:.9g}", f"at most {limit:.9g}")
-    for column, limit in at_least.items():
-        if limit is not None and numbers[column] < limit * (1.0 - TOLERANCE):
-            yield Finding(column, f"{numbers[column]:.9g}", f"at least {limit:.9g}")
 
 
 def _proof(

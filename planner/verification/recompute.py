@@ -30,6 +30,16 @@ class Decisions:
     gamma: int
 
     @property
+    def degrees(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Tensor-, pipeline-, data- and expert-parallel degrees, as arrays."""
+        return (
+            _array(self.tensor_parallel),
+            _array(self.pipeline_parallel),
+            _array(self.data_parallel),
+            _array(self.expert_parallel),
+        )
+
+    @property
     def gpus(self) -> Floats | int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.data_parallel * self.pipeline_parallel

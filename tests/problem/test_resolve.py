@@ -24,7 +24,11 @@ def test_one_solve_resolves_an_instance_once(tmp_path, monkeypatch):
 def test_an_equal_instance_with_another_file_beside_it_is_resolved_anew():
     content = {
         "name": "one",
-        "workload": {"transformer": "llama-3.1-8b", "input_tokens": 500, "tokens_per_second_per_request": 20},
+        "workload": {
+            "transformer": "llama-3.1-8b",
+            "input_tokens": 500,
+            "tokens_per_second_per_request": 20,
+        },
         "pools": [{"accelerator": "h100-sxm"}],
     }
     one, other = planner.Instance.model_validate(content), planner.Instance.model_validate(content)
