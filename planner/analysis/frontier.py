@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.candidates.requirements import SLACK, all_met, requirements
+from planner.candidates.requirements import all_met, requirements
 from planner.candidates.screening import Screening, all_shortlists
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates, Integers, label
@@ -21,6 +21,7 @@ from planner.plans.plan import COLUMNS as PLAN_COLUMNS
 from planner.plans.plan import Plan, Status
 from planner.problem.instance import LARGEST_QUANTITY, Instance
 from planner.problem.resolve import ResolvedInstance, resolve
+from planner.problem.tolerances import ROUNDING
 from planner.verification.check_many import verify
 from solvers import Outcome
 from solvers import Status as Proof
@@ -69,12 +70,12 @@ class Frontier:
 
     def cheapest_at(self, tokens_per_second_per_request: float) -> Plan | None:
         """Return the cheapest point that is so fast, in tokens/s; None where none is."""
-        least = tokens_per_second_per_request * (1.0 - SLACK)
+        least = tokens_per_second_per_request * (1.0 - ROUNDING)
         return next((point for point in self.points if speed_of(point) >= least), None)
 
     def fastest_at(self, dollars_per_million_tokens: float) -> Plan | None:
         """Return the fastest point that costs no more, in $/Mtok; None where each does."""
-        most = dollars_per_million_tokens * (1.0 + SLACK)
+        most = dollars_per_million_tokens * (1.0 + ROUNDING)
         return next((point for point in reversed(self.points) if cost_of(point) <= most), None)
 
     def preferred(self, alpha: float | None = None) -> Plan | None:
@@ -125,8 +126,8 @@ class Frontier:
             (point.dollars_per_hour or 0.0, asked.dollars_per_hour_at_most),
         )
         target = asked.workload.tokens_per_second_per_request or 0.0
-        return speed_of(point) >= target * (1.0 - SLACK) and all(
-            limit is None or attained <= limit * (1.0 + SLACK) for attained, limit in at_most
+        return speed_of(point) >= target * (1.0 - ROUNDING) and all(
+            limit is None or attained <= limit * (1.0 + ROUNDING) for attained, limit in at_most
         )
 
     def rows(self) -> list[dict[str, Any]]:

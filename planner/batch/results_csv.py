@@ -20,11 +20,10 @@ from planner.batch.resume import Earlier, LockFile, cells, marker_of
 from planner.errors import OutputError, reason_of
 from planner.io.output import csv_lines, header
 from planner.plans.plan import COLUMNS, TIME_COLUMNS, Plan
+from planner.problem.tolerances import RELAXED
 
 NO_FILES = tuple(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
 """Folders of names that stand for something that is open already, be it a file or not."""
-TOLERANCE = 1e-6
-"""What rounding may add to a gap."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -164,7 +163,7 @@ class ResultsFile:
         the relative gap at which a solver may stop now.
         """
         kept = self._kept(digest)
-        return kept is not None and float(kept[2]["gap"] or 0) <= gap + TOLERANCE
+        return kept is not None and float(kept[2]["gap"] or 0) <= gap + RELAXED
 
     def keep(self, order: int, digest: str, **changed: str) -> dict[str, str]:
         """Use an earlier run's row for the instance at a place of the batch.

@@ -11,14 +11,13 @@ import numpy.typing as npt
 from planner.candidates.requirements import fits_in, fits_memory, objective_values
 from planner.candidates.table import Block, Candidates, Integers, label
 from planner.problem.resolve import ResolvedInstance
+from planner.problem.tolerances import DIFFERENT
 from planner.terms.forward_pass import Floats
 
 Mask = npt.NDArray[np.bool_]
 
 MOST_CHOICES = 16
 """Deployments that enter the model; more than one scores better than those that do not."""
-SAME = 1e-6
-"""Relative difference of scores that is surely no tie to a solver."""
 DELAY_CLASSES = 32
 """Classes of time to first token, each of which is compared with the earlier ones."""
 
@@ -174,7 +173,7 @@ def undominated(resolved: ResolvedInstance, table: Candidates) -> Integers:
     gpus = table.replicas_needed(resolved.instance.workload) * table.gpus_per_replica
     speed = table.tokens_per_second_per_request
     first = int(np.argmin(scores))
-    equal = scores[first] + SAME * abs(scores[first])
+    equal = scores[first] + DIFFERENT * abs(scores[first])
     rows = np.flatnonzero((scores <= equal) | (gpus < gpus[first]) | (speed > speed[first]))
     rows = _in_order(resolved, table, rows, [-speed, gpus, scores])
     kept: list[int] = []
@@ -189,7 +188,7 @@ def has_ties(resolved: ResolvedInstance, table: Candidates) -> bool:
     """Whether several deployments score the same as the best, as far as a solver can tell."""
     scores = objective_values(resolved, table)
     best = scores.min()
-    return bool(np.count_nonzero(scores <= best + SAME * abs(best)) > 1)
+    return bool(np.count_nonzero(scores <= best + DIFFERENT * abs(best)) > 1)
 
 
 def _in_order(

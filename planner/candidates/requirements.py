@@ -10,12 +10,10 @@ import numpy.typing as npt
 from planner.candidates.table import Candidates, Integers, available_gpus
 from planner.problem.limits import DEMAND, GPUS, LIMITS, MEMORY
 from planner.problem.resolve import ResolvedInstance
+from planner.problem.tolerances import ROUNDING
 from planner.terms.forward_pass import Floats
 
 Mask = npt.NDArray[np.bool_]
-
-SLACK = 1e-9
-"""Relative excess that counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class Requirement:
     def met(self) -> Mask:
         """Which candidates satisfy it."""
         if self.at_most:
-            return self.attained <= np.asarray(self.limit) * (1.0 + SLACK)
-        return self.attained >= np.asarray(self.limit) * (1.0 - SLACK)
+            return self.attained <= np.asarray(self.limit) * (1.0 + ROUNDING)
+        return self.attained >= np.asarray(self.limit) * (1.0 - ROUNDING)
 
 
 def fits_memory(table: Candidates) -> Mask:
@@ -43,7 +41,7 @@ def fits_memory(table: Candidates) -> Mask:
 
 def fits_in(resident: Floats, usable: Floats | float) -> Mask:
     """Where so many resident bytes fit into the usable ones."""
-    fits: Mask = np.asarray(resident <= np.asarray(usable) * (1.0 + SLACK))
+    fits: Mask = np.asarray(resident <= np.asarray(usable) * (1.0 + ROUNDING))
     return fits
 
 

@@ -21,14 +21,13 @@ from planner.infeasibility.fleet_deficits import UNITS, Deficit, Refused, Remedy
 from planner.infeasibility.fleet_unservable import unservable
 from planner.problem.fleet import Fleet, FleetPool
 from planner.problem.offers import Offers
+from planner.problem.tolerances import NEGLIGIBLE
 from solvers.outcome import SolverFailedError
 
 LONGEST_SECONDS = 60.0
 """Seconds that the whole answer may take."""
 LARGEST_MILP = 600
 """Choices x periods up to which the plain formulation answers."""
-NEGLIGIBLE = 1e-7
-"""Part of a workload's demand whose refusal is rounding."""
 PRIORITY_FACTOR, LARGEST_FACTOR = 100.0, 1e6
 """How many requests of a priority weigh as much as one of the priority before it, where the
 decomposition weighs them; and the largest such weight."""

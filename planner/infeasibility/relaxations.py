@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from planner.candidates.requirements import SLACK, all_met, requirements
+from planner.candidates.requirements import all_met, requirements
 from planner.candidates.screening import all_shortlists
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates, Integers, blocks
@@ -19,6 +19,7 @@ from planner.io.overrides import changed
 from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, Instance
 from planner.problem.limits import BY_NAME, GPUS, LITTLE
 from planner.problem.resolve import ResolvedInstance, resolve
+from planner.problem.tolerances import ROUNDING
 from planner.terms.forward_pass import Floats
 from planner.terms.serving import replicas_for
 
@@ -197,7 +198,7 @@ def freed(
     if DEMAND in values and demand is not None:
         limits = {one.name: np.broadcast_to(one.limit, len(table))[rows] for one in found}
         ratios = [limits[name] / attained[name] for name in PER_REPLICA if name in limits]
-        replicas = np.floor(np.minimum.reduce(ratios) * (1.0 + SLACK))
+        replicas = np.floor(np.minimum.reduce(ratios) * (1.0 + ROUNDING))
         rate = table.replica_tokens_per_second[rows]
         served = np.minimum(demand, replicas * rate)
         counted = replicas_for(served, rate)

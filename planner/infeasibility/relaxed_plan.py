@@ -10,9 +10,7 @@ from planner.candidates.dominance import undominated
 from planner.candidates.requirements import all_met, objective_values, requirements
 from planner.candidates.table import Candidates, draft_name
 from planner.problem.resolve import ResolvedInstance
-
-TIE = 1e-7
-"""Relative difference of objectives that the solver takes for none."""
+from planner.problem.tolerances import TIE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from planner.candidates.screening import Screening
 from planner.candidates.table import Candidates, draft_name
 from planner.plans.plan import Plan, swept_text
 from planner.problem.resolve import ResolvedInstance, Supply
+from planner.problem.tolerances import ROUNDING
 from planner.version import __version__
 from solvers import Outcome
 
@@ -173,7 +174,7 @@ def _binding(resolved: ResolvedInstance, found: Screening, objective: float) -> 
         (
             (sign * objective - best, name, sign * best)
             for name, best in found.best_without.items()
-            if sign * objective - best > 1e-9 * abs(objective)
+            if sign * objective - best > ROUNDING * abs(objective)
         ),
         reverse=True,
     )

@@ -22,7 +22,6 @@ from planner.plans.fleet_plan import (
     ShadowPrices,
 )
 from planner.plans.fleet_rows import (
-    SAME,
     Runs,
     by_cell,
     exactly_served,
@@ -34,11 +33,10 @@ from planner.plans.fleet_rows import (
 )
 from planner.problem.fleet import Fleet
 from planner.problem.offers import Offers
+from planner.problem.tolerances import INTEGRAL, RELAXED
 from planner.version import __version__
 
 RESERVED, ON_DEMAND, SPOT = range(len(MARKETS))
-WHOLE = 1e-5
-"""How far a solver's whole number may lie beside one."""
 
 
 def build_fleet_plan(
@@ -139,7 +137,7 @@ def _whole_purchases(decisions: Decisions) -> Decisions:
 def _near_whole(bought: Floats) -> Floats:
     """Round what is whole but for rounding; what is not is left for the checker to find."""
     whole = np.rint(bought)
-    return np.where(np.abs(bought - whole) <= WHOLE, whole, bought)
+    return np.where(np.abs(bought - whole) <= INTEGRAL, whole, bought)
 
 
 def _replicas(fleet: Fleet, offers: Offers, data: ModelData, runs: Runs) -> Replicas:
@@ -285,10 +283,10 @@ def _priced(
     )
     refused = data.wanted.shed_dollars @ shed @ (horizon.hours * 3600.0)
     objective = dollars + float(refused)
-    if not math.isclose(objective, result.objective, rel_tol=SAME, abs_tol=SAME):
+    if not math.isclose(objective, result.objective, rel_tol=RELAXED, abs_tol=RELAXED):
         objective = result.objective  # The checker will say that the plan does not cost this.
     bound = result.bound
-    if objective < bound <= objective + SAME * abs(objective):
+    if objective < bound <= objective + RELAXED * abs(objective):
         bound = objective
     gap = (objective - bound) / max(abs(objective), 1e-12)
     return replace(

@@ -8,12 +8,9 @@ import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, Decisions, Floats, Ints, ModelData
 from planner.problem.offers import ROLES
+from planner.problem.tolerances import RELAXED, ROUNDING
 
 PREFILL, DECODE = ROLES.index("prefill"), ROLES.index("decode")
-SAME = 1e-6
-"""Relative difference within which two numbers are one, apart from rounding."""
-LEFT = 1e-9
-"""Part of the demand that solvers' rounding may leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ def refused(data: ModelData, decisions: Decisions, runs: Runs) -> Floats:
     # With classes the split says what is refused, and nothing else is left.
     split = np.zeros(len(wanted.least), dtype=bool)
     split[data.choices.workload[runs.choice[runs.classed]]] = True
-    near = (np.abs(decided - left) <= SAME * wanted.demand) & ~split[:, None]
+    near = (np.abs(decided - left) <= RELAXED * wanted.demand) & ~split[:, None]
     return np.where(near, left, decided)
 
 
@@ -124,7 +121,7 @@ def _left(data: ModelData, runs: Runs, demand: Floats, count: Ints, survives: Bo
         lost = largest.reshape(left.shape) * survives[:, None]
         serves = by_cell(data, runs, count * rate, stage) - lost
         left = np.maximum(left, demand - serves)
-    return np.where(left <= LEFT * demand, 0.0, left)
+    return np.where(left <= ROUNDING * demand, 0.0, left)
 
 
 def exactly_served(data: ModelData, runs: Runs, shed: Floats) -> Runs:
@@ -146,7 +143,7 @@ def _scaled(data: ModelData, runs: Runs, served: Floats | None, left: Floats) ->
     for index in range(served.shape[1]):
         total = by_cell(data, runs, served[:, index], everything)
         needed = left * data.wanted.shares[:, index : index + 1]
-        near = (total > 0) & (needed <= total * (1.0 + SAME))
+        near = (total > 0) & (needed <= total * (1.0 + RELAXED))
         scale = np.where(near, needed / np.where(near, total, 1.0), 1.0)
         served[:, index] *= scale.ravel()[runs.cell]
     return served

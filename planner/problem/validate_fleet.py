@@ -13,9 +13,8 @@ from planner.catalogue.huggingface import read_config
 from planner.errors import InputError, Problem, few, hint
 from planner.problem.fleet import Demand, Fleet, FleetWorkload
 from planner.problem.resolve import is_config
+from planner.problem.tolerances import ROUNDING
 
-TOLERANCE = 1e-9
-"""By how much shares and probabilities may miss 1."""
 Checks = Iterator[Problem]
 
 
@@ -181,7 +180,7 @@ def _classes(known: _Known, field: str, workload: FleetWorkload) -> Checks:
         return
     yield from _twice([kind.name for kind in workload.classes], f"{field}.classes", "name")
     shares = [kind.share for kind in workload.classes]
-    if abs(math.fsum(shares) - 1) > TOLERANCE:
+    if abs(math.fsum(shares) - 1) > ROUNDING:
         found = f"shares that sum to {math.fsum(shares):.10g}"
         yield Problem("shares that sum to 1", found, f"{field}.classes", "Correct the shares.")
 
@@ -310,7 +309,7 @@ def _scenarios(known: _Known) -> Checks:
     """Probabilities sum to 1, and factors are of workloads."""
     scenarios = known.fleet.scenarios
     total = math.fsum(scenario.probability for scenario in scenarios)
-    if scenarios and abs(total - 1) > TOLERANCE:
+    if scenarios and abs(total - 1) > ROUNDING:
         found, fix = f"probabilities that sum to {total:.10g}", "Correct the probabilities."
         yield Problem("probabilities that sum to 1", found, "scenarios", fix)
     for at, scenario in enumerate(scenarios):

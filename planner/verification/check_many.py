@@ -13,11 +13,12 @@ import numpy as np
 
 from planner.plans.plan import Plan
 from planner.problem.resolve import Drafting, ResolvedInstance, Supply
+from planner.problem.tolerances import CHECKED
 from planner.terms.forward_pass import Floats, Precision
 from planner.verification import recompute, rules
 from planner.verification.check_plan import Finding
 from planner.verification.recompute import Decisions
-from planner.verification.rules import TOLERANCE, Truths
+from planner.verification.rules import Truths
 
 DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
 
@@ -35,7 +36,7 @@ def verify(resolved: ResolvedInstance, plans: Sequence[Plan]) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Empty where every number is within `rules.TOLERANCE` of the recomputed one, every
+        Empty where every number is within `tolerances.CHECKED` of the recomputed one, every
         decision is one that the instance allows, and every requirement holds.
     """
     groups: dict[tuple[str, str, str, str, int], list[Plan]] = {}
@@ -85,7 +86,7 @@ def _of_group(resolved: ResolvedInstance, plans: Sequence[Plan]) -> Iterator[Fin
     expected = recompute.recomputed(resolved, supply, decided, replicas)
     for column, values in expected.items():
         found = _column(plans, column)
-        near = np.abs(found - values) <= np.maximum(TOLERANCE * np.abs(values), 1e-15)
+        near = np.abs(found - values) <= np.maximum(CHECKED * np.abs(values), 1e-15)
         yield from _told(column, found, ~near, [f"{value:.9g}" for value in values])
     for column, holds in rules.allowed(resolved, supply, decided, replicas).items():
         said = [getattr(plan, column) for plan in plans]

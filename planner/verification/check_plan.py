@@ -18,10 +18,10 @@ from planner.errors import InputError
 from planner.plans.read_csv import read_rows
 from planner.problem.instance import Instance
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply, resolve
+from planner.problem.tolerances import CHECKED
 from planner.terms.forward_pass import Precision
 from planner.verification import rules
 from planner.verification.recompute import Decisions, recomputed
-from planner.verification.rules import TOLERANCE
 
 FOUND = ("optimal", "time_limit")
 NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
@@ -187,7 +187,7 @@ def _decided(row: Mapping[str, Any], resolved: ResolvedInstance) -> Decisions:
 
 
 def _differs(one: float, other: float) -> bool:
-    return not math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-15)
+    return not math.isclose(one, other, rel_tol=CHECKED, abs_tol=1e-15)
 
 
 def _numbers(row: Mapping[str, Any], expected: Mapping[str, float]) -> Iterator[Finding]:
@@ -209,11 +209,11 @@ def _proof(
     excess = (bound - objective) / max(abs(objective), 1e-12)
     if aim == "tokens_per_second_per_request":
         excess = -excess
-    if not excess <= TOLERANCE:
+    if not excess <= CHECKED:
         yield Finding(
             "bound", row.get("bound"), f"no better a value than the objective {objective:.9g}"
         )
-    if not math.isclose(gap, abs(excess), abs_tol=TOLERANCE):
+    if not math.isclose(gap, abs(excess), abs_tol=CHECKED):
         yield Finding("gap", row.get("gap"), f"{abs(excess):.3g}")
-    if row["status"] == "optimal" and gap > resolved.instance.solver.relative_gap + TOLERANCE:
+    if row["status"] == "optimal" and gap > resolved.instance.solver.relative_gap + CHECKED:
         yield Finding("status", "optimal", f"a gap within {resolved.instance.solver.relative_gap}")

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.problem.resolve import ResolvedInstance, Supply
+from planner.problem.tolerances import CHECKED
 from planner.problem.validate import experts, query_heads
 from planner.terms.forward_pass import Floats
 from planner.verification.recompute import Decisions
-
-TOLERANCE = 1e-6
-"""Relative difference that rounding in a CSV may leave."""
 
 Truths = npt.NDArray[np.bool_]
 
@@ -70,9 +68,9 @@ def broken_limits(
     }
     for column, limit in at_most.items():
         if limit is not None:
-            over = np.asarray(numbers[column] > limit * (1.0 + TOLERANCE))
+            over = np.asarray(numbers[column] > limit * (1.0 + CHECKED))
             yield column, over, f"at most {limit:.9g}"
     for column, limit in at_least.items():
         if limit is not None:
-            under = np.asarray(numbers[column] < limit * (1.0 - TOLERANCE))
+            under = np.asarray(numbers[column] < limit * (1.0 - CHECKED))
             yield column, under, f"at least {limit:.9g}"

@@ -325,3 +325,17 @@ def test_every_import_that_a_page_shows_works():
             for node in ast.parse(block).body:
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     exec(ast.unparse(node), {})
+
+
+def test_small_numbers_stand_in_the_table_of_tolerances():
+    """Constants that say what counts as equal are named there, and nowhere a second time."""
+    found = []
+    for path in sorted((ROOT / "planner").rglob("*.py")):
+        if path.name != "tolerances.py":
+            names = re.findall(
+                r"^(TOLERANCE|TIE|SLACK|EXACT|PROVED|NEGLIGIBLE|ROUNDING|SAME|EQUAL) =",
+                path.read_text(encoding="utf-8"),
+                flags=re.MULTILINE,
+            )
+            found += [f"{path.relative_to(ROOT)}: {name}" for name in names]
+    assert found == ["planner/formulations/column_generation/covering_search.py: TIE"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from planner import catalogue
 from planner.analysis.explanation.what_if import Choice, choice
-from planner.candidates.requirements import SLACK, objective_values, requirements, violations
+from planner.candidates.requirements import objective_values, requirements, violations
 from planner.candidates.screening import all_shortlists
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates, Integers, label
@@ -18,14 +18,13 @@ from planner.errors import InputError, Problem
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance, Pool
 from planner.problem.resolve import ResolvedInstance, resolve
+from planner.problem.tolerances import ROUNDING, TIE
 from planner.terms.forward_pass import Floats
 
 PRICED = ("dollars_per_million_tokens_at_most", "dollars_per_hour_at_most")
 """Requirements on which prices bear, the first given being the price of speed where speed is the
 objective."""
 SPEED = "tokens_per_second_per_request"
-EQUAL = 1e-7
-"""Relative difference below which two objectives tie, as for the solver."""
 STEPS = 3
 """Steps of the price of speed on either side of the plan."""
 
@@ -137,7 +136,7 @@ def _break_even(compared: Compared, plan: Plan, index: int) -> BreakEven:
     limits = _price_limits(resolved, mine, others, rival)
     highest = max(limits, default=0.0)
     limit = float(highest) if 0.0 < highest < np.inf else None
-    last = mine.take(np.flatnonzero(limits >= highest * (1.0 - SLACK)))
+    last = mine.take(np.flatnonzero(limits >= highest * (1.0 - ROUNDING)))
     last = last if limit is None else _priced(last, limit)
     row = _best(resolved, last) if highest > 0.0 else None
     return BreakEven(
@@ -213,7 +212,7 @@ def _beats_up_to(
     needed = rival_table.replicas_needed(resolved.instance.workload)
     rival_gpus = float((needed * rival_table.gpus_per_replica)[0])
     name = label(resolved, others, rival)
-    close = np.abs(scores - best) <= EQUAL * abs(best)
+    close = np.abs(scores - best) <= TIE * abs(best)
     wins = (scores < best) & ~close
     for row in np.flatnonzero(close & (gpus <= rival_gpus)):  # Ties: fewer GPUs, then the label.
         wins[row] = gpus[row] < rival_gpus or label(resolved, one, int(row)) < name
@@ -291,7 +290,7 @@ def speed_price(resolved: ResolvedInstance, plan: Plan, shortlists: ShortlistCac
         changes = {change: float(limit[row])}
         return SpeedStep(speed, cost, extra, faster, extra / faster, chosen, changes)
 
-    margin = EQUAL * here[0]
+    margin = TIE * here[0]
     quick = [row for row in front if costs[row] > here[0] + margin and speeds[row] > here[1]]
     slow = [row for row in front if costs[row] < here[0] - margin and speeds[row] < here[1]]
     same = [float(speeds[row]) for row in front if abs(costs[row] - here[0]) <= margin]

@@ -13,9 +13,7 @@ from planner.plans.plan import Plan
 from planner.problem.instance import Instance
 from planner.problem.limits import DEMAND, GPUS, LIMITS, MEMORY, Limit
 from planner.problem.resolve import ResolvedInstance
-
-BETTER = 1e-9
-"""Relative gain of the objective from which a requirement binds, as in the column `binding`."""
+from planner.problem.tolerances import ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def slacks(
         else:
             objective = shown(resolved, without[limit.name])
         gain = shown(resolved, now - objective)
-        if gain <= BETTER * abs(now):
+        if gain <= ROUNDING * abs(now):
             objective, gain = now, 0.0
         found.append(_slack(limit, float(most), plan, objective, gain, changes=changes))
     return tuple(sorted(found, key=lambda one: (one.requirement == DEMAND, -one.gain)))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from planner.analysis.explanation.break_even import EQUAL
 from planner.analysis.explanation.what_if import WhatIf, evaluate_what_if, shown
 from planner.candidates.requirements import objective_values, requirements, violations
 from planner.candidates.screening import all_shortlists
@@ -17,6 +16,7 @@ from planner.candidates.table import available_gpus
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance
 from planner.problem.resolve import ResolvedInstance
+from planner.problem.tolerances import TIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def supply_steps(
     rest = [one for one in found if one is not supply]
     scores = objective_values(resolved, table)
     objective = shown(resolved, plan.objective or 0.0)
-    better = scores < objective - EQUAL * abs(objective)
+    better = scores < objective - TIE * abs(objective)
     wanting = (violations(rest) == 0) & better & (supply.attained > available_gpus(resolved, table))
     steps = []
     for index, pool in enumerate(resolved.pools):

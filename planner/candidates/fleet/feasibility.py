@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, PoolSupply
-from planner.candidates.requirements import SLACK
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.offers import ROLES, Floats, Ints, Offers
+from planner.problem.tolerances import ROUNDING
 
 COLOCATED, PREFILL, DECODE = map(ROLES.index, ("colocated", "prefill", "decode"))
 SECONDS_PER_HOUR = 3600.0
@@ -93,11 +93,11 @@ def feasibility(fleet: Fleet, offers: Offers, pool_supply: PoolSupply) -> Feasib
     wanted, w, p = asked(fleet), offers.workload, offers.pool
     region = _in_region(fleet, offers)
     times = offers.role != DECODE, offers.role != PREFILL
-    first, feasible_offers = _first_token(fleet, offers, wanted, region & times[0])
+    first, limited = _first_token(fleet, offers, wanted, region & times[0])
     speed = times[1] & np.isfinite(wanted.tpot_seconds[w])
     quality = np.isfinite(wanted.quality[w])
     _insist(fleet, offers, "tpot_seconds", region & speed)
-    _insist(fleet, offers, "ttft_seconds", feasible_offers)
+    _insist(fleet, offers, "ttft_seconds", limited)
     _insist(fleet, offers, "quality", region & quality)
     factors = fleet.prediction
     by_role = np.asarray([factors.colocated_rate, factors.prefill_rate, factors.decode_rate])
@@ -107,10 +107,10 @@ def feasibility(fleet: Fleet, offers: Offers, pool_supply: PoolSupply) -> Feasib
     steady, spot = _lanes(offers, pool_supply, wanted.spot[w] & (kept > 0))
     # Comparisons with NaN are false; a NaN that matters was objected to above.
     met = {
-        "speed": ~speed | (offers.tpot_seconds <= wanted.tpot_seconds[w] * (1 + SLACK)),
-        "first token": ~feasible_offers | (first <= wanted.ttft_seconds[w] * (1 + SLACK)),
+        "speed": ~speed | (offers.tpot_seconds <= wanted.tpot_seconds[w] * (1 + ROUNDING)),
+        "first token": ~limited | (first <= wanted.ttft_seconds[w] * (1 + ROUNDING)),
         "region": region,
-        "quality": ~quality | (offers.quality >= wanted.quality[w] * (1 - SLACK)),
+        "quality": ~quality | (offers.quality >= wanted.quality[w] * (1 - ROUNDING)),
         "rate": (rates > 0).any(axis=1),
         "price": steady | spot,
     }
@@ -217,8 +217,8 @@ def _first_token(
     """Return times to the first token as users see them, and to which offers a limit applies."""
     user_of, trips = round_trips(fleet)
     trip = trips[user_of[offers.workload], offers.pool]
-    feasible_offers = concerned & np.isfinite(wanted.ttft_seconds[offers.workload])
-    unknown = np.flatnonzero(feasible_offers & np.isnan(trip))
+    limited = concerned & np.isfinite(wanted.ttft_seconds[offers.workload])
+    unknown = np.flatnonzero(limited & np.isnan(trip))
     if len(unknown):
         pairs = {
             (fleet.workloads[w].users_in, fleet.pools[p].region)
@@ -235,7 +235,7 @@ def _first_token(
             for users, region in sorted(map(_texts, pairs))
         )
     seen = offers.ttft_seconds * fleet.prediction.time_to_first_token + np.nan_to_num(trip)
-    return seen, feasible_offers
+    return seen, limited
 
 
 def _texts(pair: tuple[Any, Any]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner import catalogue
 from planner.candidates.fleet.feasibility import round_trips
-from planner.candidates.requirements import SLACK, fits_memory
+from planner.candidates.requirements import fits_memory
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates, draft_name
 from planner.errors import InputError, Problem
@@ -19,6 +19,7 @@ from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.instance import Instance, Pool, Workload
 from planner.problem.offers import Floats, Ints, Offers
 from planner.problem.resolve import ResolvedInstance, resolve
+from planner.problem.tolerances import ROUNDING
 
 Key = tuple[float, float, float]
 """Most seconds per token, most seconds to the first token, and the round trip in the latter."""
@@ -272,7 +273,7 @@ def _worth_having(shelf: Shelf, limits: Key, fleet: Fleet) -> Ints:
 def _within(shelf: Shelf, limits: Key, fleet: Fleet) -> NDArray[np.bool_]:
     tpot, ttft, trip = limits
     first = shelf.ttft * fleet.prediction.time_to_first_token + trip
-    return (shelf.tpot <= tpot * (1 + SLACK)) & (first <= ttft * (1 + SLACK))
+    return (shelf.tpot <= tpot * (1 + ROUNDING)) & (first <= ttft * (1 + ROUNDING))
 
 
 def _best(shelf: Shelf, rows: Ints) -> Ints:

@@ -12,19 +12,14 @@ from planner.candidates.fleet.model_data import Floats, Ints, ModelData, SolveRe
 from planner.formulations.column_generation.by_period import choose_by_period
 from planner.formulations.column_generation.coupled_periods import choose_beside
 from planner.formulations.column_generation.extract_solution import decisions
-from planner.formulations.column_generation.integer_master import PROVED, Chosen, Goal, choose
+from planner.formulations.column_generation.integer_master import Chosen, Goal, choose
 from planner.formulations.column_generation.linking_constraints import (
     LinkingConstraints,
     linking_constraints,
     spans_periods,
 )
 from planner.formulations.column_generation.patterns import Prices, best_patterns
-from planner.formulations.column_generation.pricing_loop import (
-    NEGLIGIBLE,
-    Generated,
-    Progress,
-    generate,
-)
+from planner.formulations.column_generation.pricing_loop import Generated, Progress, generate
 from planner.formulations.column_generation.startup_costs import Starts, starts
 from planner.formulations.column_generation.subproblems import (
     Subproblems,
@@ -33,6 +28,7 @@ from planner.formulations.column_generation.subproblems import (
     unsupported,
 )
 from planner.formulations.fleet.costs import objective
+from planner.problem.tolerances import NEGLIGIBLE, PROVED
 from solvers.quiet_highspy import highs_version
 
 RELAXED = 0.2

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, Floats, Ints
-
-ROUNDING = 1e-9
-"""Relative amount of demand that may be missing."""
+from planner.problem.tolerances import ROUNDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, Floats, Ints
 from planner.formulations.column_generation.covering_items import (
-    ROUNDING,
     Sorted,
     Task,
     in_order,
@@ -25,6 +24,7 @@ from planner.formulations.column_generation.covering_items import (
     ranked,
     wholes,
 )
+from planner.problem.tolerances import ROUNDING
 
 TIE = 1e-12
 NARROW, WIDE = 12, 3_000

@@ -24,12 +24,13 @@ from planner.formulations.column_generation.patterns import (
     joined,
     worth,
 )
-from planner.formulations.column_generation.pricing_loop import NEGLIGIBLE, Generated, generate
+from planner.formulations.column_generation.pricing_loop import Generated, generate
 from planner.formulations.column_generation.restricted_master import new_program
 from planner.formulations.column_generation.subproblems import KINDS, OWN, Subproblems, decompose
 from planner.formulations.fleet import relaxed_limits
 from planner.formulations.fleet.elastic import value_of
 from planner.formulations.fleet.relaxed_limits import WAYS, Kind, Missing
+from planner.problem.tolerances import NEGLIGIBLE
 
 PART = 0.5
 """Part of the cheapest accelerator's worth that need not be proved."""

@@ -29,6 +29,7 @@ from planner.formulations.column_generation.patterns import (
 from planner.formulations.column_generation.pricing_loop import Generated, Progress
 from planner.formulations.column_generation.restricted_master import add_patterns, new_program
 from planner.formulations.column_generation.subproblems import Subproblems
+from planner.problem.tolerances import PROVED
 
 FIRST_EXTRA = 500
 """Patterns beyond one per block with which the search for whole ones begins."""
@@ -43,8 +44,6 @@ MOST_STATES = 600_000
 """States above which looking for patterns gives up."""
 ENOUGH = 0.5
 """Part of the allowed distance at which one round stops."""
-PROVED = 1e-9
-"""Relative distance of plan and bound that is none."""
 
 
 @dataclass(frozen=True, slots=True)

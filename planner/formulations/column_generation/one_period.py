@@ -12,9 +12,10 @@ from planner.candidates.fleet.model_data import Floats, Ints
 from planner.formulations.column_generation.integer_master import Chosen, Goal, met
 from planner.formulations.column_generation.linking_constraints import LinkingConstraints, period_of
 from planner.formulations.column_generation.patterns import joined
-from planner.formulations.column_generation.pricing_loop import NEGLIGIBLE, Generated, generate
+from planner.formulations.column_generation.pricing_loop import Generated, generate
 from planner.formulations.column_generation.rounding import rounded
 from planner.formulations.column_generation.subproblems import Subproblems
+from planner.problem.tolerances import NEGLIGIBLE
 
 SHARE = 0.6
 """Part of the gap that single periods may use up."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, Floats, Ints
-from planner.formulations.column_generation.covering_items import ROUNDING
 from planner.formulations.column_generation.patterns import Patterns
 from planner.formulations.column_generation.subproblems import Subproblems
+from planner.problem.tolerances import ROUNDING
 
 
 def variations(subproblems: Subproblems, counts: Ints, price: Floats, number: int) -> Patterns:

@@ -32,11 +32,8 @@ from planner.formulations.column_generation.subproblems import (
     STEADY,
     Subproblems,
 )
+from planner.problem.tolerances import NEGLIGIBLE, PROVED
 
-CONVERGED = 1e-9
-"""Relative distance of master and bound at which nothing is missing."""
-MISSING = 1e-7
-"""Relative advantage from which a pattern is worth adding."""
 SAMPLE_BLOCKS = 2_000
 """Blocks up to which a fleet needs no smaller one to learn prices from."""
 SHRINK, ENLARGED = 8, 1.5
@@ -48,8 +45,6 @@ SMOOTHING = 0.3
 OVERUSE = 10.0
 """First price of what there is not, relative to the dearest accelerator or refused demand."""
 GROWTH, LARGEST_OVERUSE = 10.0, 1e7
-NEGLIGIBLE = 1e-7
-"""Accelerators that need not be there."""
 
 Progress = Callable[[str, float, float], None]
 """Told the stage, the objective and the bound."""
@@ -227,8 +222,8 @@ def _converge(
             progress("relaxation", objective, best[0])
         value = duals.block[patterns.block]
         price = priced(subproblems, duals.prices(linking), worth(subproblems, patterns))
-        missing = np.flatnonzero(price < value - MISSING * np.abs(value))
-        close = objective - best[0] <= max(gap, CONVERGED) * abs(objective)
+        missing = np.flatnonzero(price < value - NEGLIGIBLE * np.abs(value))
+        close = objective - best[0] <= max(gap, PROVED) * abs(objective)
         if close or not (len(missing) or (inward and tried is not duals)):
             return _finished(master, objective, best)
         if time.perf_counter() > until:

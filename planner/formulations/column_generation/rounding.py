@@ -14,13 +14,12 @@ from planner.formulations.column_generation.linking_constraints import LinkingCo
 from planner.formulations.column_generation.patterns import priced, worth
 from planner.formulations.column_generation.pricing_loop import Generated
 from planner.formulations.column_generation.subproblems import Subproblems
+from planner.problem.tolerances import RELAXED
 
 FREE = (20, 80, 320)
 """Blocks that may change beside those the relaxation leaves undecided, one try after the other."""
 SECONDS = 2.0
 """Time for each of these."""
-ROUNDED = 1e-6
-"""Part of a pattern that may be missing from the whole."""
 
 
 def rounded(
@@ -56,7 +55,7 @@ def _free_to_change(block: Ints, weights: Floats, reduced: Floats, number: int, 
 
     The others keep the pattern that the relaxation takes whole.
     """
-    whole = weights > 1 - ROUNDED
+    whole = weights > 1 - RELAXED
     decided = np.zeros(number, dtype=bool)
     decided[block[whole]] = True
     change = np.full(number, np.inf)  # What changing a decided block costs at least.

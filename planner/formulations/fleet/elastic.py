@@ -18,6 +18,7 @@ from planner.formulations.fleet import (
 )
 from planner.formulations.fleet.index_sets import total
 from planner.formulations.fleet.relaxed_limits import WAYS, Kind, Missing
+from planner.problem.tolerances import ROUNDING
 from solvers import solve_in_turn
 
 
@@ -50,7 +51,7 @@ def least_missing(
         m,
         [m.least, m.best],
         time_limit_seconds=time_limit_seconds,
-        tolerance=variable_bounds.TOLERANCE,
+        tolerance=ROUNDING,
     )
     pools, periods = len(data.pool_supply.gpus), len(data.horizon)
     if not outcome.has_solution:
@@ -253,7 +254,7 @@ def least_refused(
         m,
         [*(m.refusing[rank] for rank in m.ranks), m.best],
         time_limit_seconds=time_limit_seconds,
-        tolerance=variable_bounds.TOLERANCE,
+        tolerance=ROUNDING,
     )
     nan = float("nan")
     if not outcome.has_solution:

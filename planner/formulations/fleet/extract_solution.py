@@ -11,6 +11,7 @@ import pyomo.environ as pyo
 from planner.candidates.fleet.model_data import Decisions, Floats, Ints, ModelData
 from planner.formulations.fleet import variable_bounds
 from planner.formulations.fleet.costs import occupied
+from planner.problem.tolerances import ROUNDING
 
 
 def decisions(data: ModelData, m: pyo.ConcreteModel) -> Decisions:
@@ -59,7 +60,7 @@ def _needed(data: ModelData, decided: Decisions, extra: Ints) -> Ints:
     needed = np.where(wanted.demand[choices.workload] > 0, extra, 0)
     for w, t in np.argwhere((wanted.demand > 0) & variable_bounds.alike(data)[:, None]):
         stages = list(variable_bounds.stages_of(data, w).values())
-        asked = wanted.demand[w, t] * (1.0 + data.limits.rise) * (1.0 - variable_bounds.TOLERANCE)
+        asked = wanted.demand[w, t] * (1.0 + data.limits.rise) * (1.0 - ROUNDING)
         mine = np.flatnonzero((choices.workload == w) & (needed[:, t] > 0))
         for c in mine[np.argsort(-choices.gpus[mine], kind="stable")]:
             serves = rate * (decided.replicas[:, t] + needed[:, t])

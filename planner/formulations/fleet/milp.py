@@ -22,6 +22,7 @@ from planner.formulations.fleet.index_sets import (
     total,
 )
 from planner.formulations.fleet.ties import tie_breaks
+from planner.problem.tolerances import ROUNDING
 from solvers import Outcome, Status, solve_in_turn
 
 TIES_UP_TO = 150
@@ -107,8 +108,8 @@ def solve(
         solver=solver,
         time_limit_seconds=time_limit_seconds,
         relative_gap=0.0 if ties else relative_gap,
-        tolerance=variable_bounds.TOLERANCE,
-        tie=variable_bounds.TOLERANCE,
+        tolerance=ROUNDING,
+        tie=ROUNDING,
     )
     status, seconds = _status(outcome, relative_gap), outcome.seconds
     if not outcome.has_solution:

@@ -6,9 +6,8 @@ import numpy as np
 
 from planner.candidates.fleet.model_data import Bools, Floats, Ints, ModelData
 from planner.problem.offers import ROLES
+from planner.problem.tolerances import ROUNDING
 
-TOLERANCE = 1e-9
-"""Part of the demand that may be missing: a shortfall below it buys no replica."""
 STAGES = {"prefill": ("colocated", "prefill"), "decode": ("colocated", "decode")}
 """Roles that serve each stage of a request."""
 
@@ -50,7 +49,7 @@ def fewest_alone(data: ModelData, demand: Floats) -> Ints:
     rates = data.choices.rates
     load = np.divide(shares, rates, out=np.zeros_like(shares), where=rates > 0).sum(axis=1)
     wanted = demand[data.choices.workload] * load[:, None]
-    return np.asarray(np.ceil(wanted * (1.0 - TOLERANCE)), dtype=np.int64)
+    return np.asarray(np.ceil(wanted * (1.0 - ROUNDING)), dtype=np.int64)
 
 
 def most_replicas(data: ModelData) -> Ints:

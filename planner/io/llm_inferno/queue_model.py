@@ -37,6 +37,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.problem.tolerances import ROUNDING
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -46,8 +48,6 @@ MARGIN = 1e-3
 STABLE = 0.9
 """Part of the highest rate that is used where throughput is a target."""
 HALVINGS = 60
-SLACK = 1e-9
-"""How far below its limit a time is kept, so that rounding does not lift it above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _busiest(replicas: Replicas, batch: int) -> Loads:
     top = np.where(replicas.throughput, STABLE, 1.0) * high
     possible = np.ones(len(replicas), dtype=bool)
     for limit, measure in ((replicas.ttft, "ttft"), (replicas.tpot, "tpot")):
-        bound = limit * (1 - SLACK)
+        bound = limit * (1 - ROUNDING)
         within = getattr(service.at(high), measure) <= bound
         possible &= within | (getattr(service.at(low), measure) <= bound)
         top = np.where(within, top, np.minimum(top, _crossing(service, measure, bound, low, high)))

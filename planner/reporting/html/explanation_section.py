@@ -9,6 +9,7 @@ from planner.analysis.explanation.time_breakdown import TERMS
 from planner.analysis.explanation.what_if import Choice, WhatIf
 from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.plans.plan import Plan
+from planner.problem.tolerances import TIE
 from planner.reporting.html import number_format
 from planner.reporting.html.plan_charts import TERM_WORDS, exposed_by
 from planner.reporting.html.report_data import Findings
@@ -139,7 +140,7 @@ def _loses(found: Findings, one: RunnerUp) -> str:
         return "impossible: " + "; ".join(map(_missed, one.misses))
     plan, choice = found.plan, one.choice
     loses, objective = one.loses or 0.0, abs(plan.objective or 1.0)
-    if loses > 1e-7 * objective:
+    if loses > TIE * objective:
         word = "slower" if plan.objective_name.startswith("tokens") else "more"
         return f"{number_format.share(loses / objective)} {word}"
     if choice.gpus > (plan.gpus or 0):

@@ -12,6 +12,7 @@ from planner.analysis.explanation.time_breakdown import TERMS, TimePart
 from planner.analysis.explanation.what_if import WhatIf
 from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.plans.plan import Plan
+from planner.problem.tolerances import ROUNDING
 from planner.reporting.html import number_format
 from planner.reporting.html.svg import Scale, Size, axes, drawn, fitted, line, mark, path
 from planner.reporting.html.svg import tag as element
@@ -260,7 +261,7 @@ def _side(
         height=14.0,
         class_=f"pt seg fill-{kind}",
     )
-    if end.objective is not None and abs(to - value) <= 1e-9 * abs(value) and not end.moves:
+    if end.objective is not None and abs(to - value) <= ROUNDING * abs(value) and not end.moves:
         return bar
     rises = to >= value
     symbol = " ◆" if end.moves else ""

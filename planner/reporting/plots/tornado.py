@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.explanation.explain import Explanation
 from planner.analysis.explanation.sensitivity import Sensitivity
 from planner.analysis.explanation.what_if import WhatIf
+from planner.problem.tolerances import ROUNDING
 from planner.reporting.plots.style import COLOURS, COLUMN_WIDTH, GREY, figure
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _bar(axes: Axes, y: float, objective: float, end: WhatIf, *, colour: str, sp
     )
     axes.barh(y, to - objective, BAR, left=objective, edgecolor=colour, lw=0.5, zorder=2, **style)
     text = "impossible" if impossible else f"{to:,.4g}"
-    if not impossible and abs(to - objective) <= 1e-9 * abs(objective):
+    if not impossible and abs(to - objective) <= ROUNDING * abs(objective):
         text = ""
     side = 1 if to >= objective else -1
     moved = end.moves or (bool(end.differs_in) and bool(text))

@@ -17,6 +17,7 @@ from planner.analysis.explanation.time_breakdown import TERMS, TimePart
 from planner.analysis.explanation.what_if import Choice, WhatIf
 from planner.plans.plan import Plan
 from planner.problem.limits import DEMAND
+from planner.problem.tolerances import TIE
 from planner.reporting.terminal.plan import COLOURS
 from planner.reporting.words import words_of
 
@@ -195,7 +196,7 @@ def _loses(found: Explanation, one: RunnerUp) -> str:
     if one.misses:
         return "; ".join(_missed(miss) for miss in one.misses)
     loses, objective = one.loses or 0.0, abs(found.plan.objective or 1.0)
-    if loses <= 1e-7 * objective:
+    if loses <= TIE * objective:
         return _tie(found, one)
     better = "slower" if found.plan.objective_name.startswith("tokens") else "dearer"
     return f"{loses / objective:.1%} {better}"

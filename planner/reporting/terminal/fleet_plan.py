@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints
+from planner.problem.tolerances import PROVED, ROUNDING
 
 MOST_ROWS = 20
 """Rows of a table that are shown; files have all."""
@@ -54,7 +55,7 @@ def _found(plan: FleetPlan) -> RenderableType:
 
 def _proof(plan: FleetPlan) -> str:
     if plan.status == "optimal":
-        return "proved optimal" if plan.gap <= 1e-9 else f"proved within {_percent(plan.gap)}"
+        return "proved optimal" if plan.gap <= PROVED else f"proved within {_percent(plan.gap)}"
     if math.isnan(plan.gap):
         return "nothing proved in time"
     return f"not proved in time; at most {_percent(plan.gap)} too dear"
@@ -72,7 +73,7 @@ def _cost(plan: FleetPlan) -> Table:
     hours = float(plan.hours.sum())
     span = f"{hours:,.6g} hour{'s' if hours != 1 else ''} in {several}"
     table.add_row("Horizon", f"${plan.dollars:,.2f} over {span}")
-    if refused > 1e-9 * abs(plan.objective):
+    if refused > ROUNDING * abs(plan.objective):
         table.add_row("Refused", f"requests worth ${refused:,.2f} in that time")
     if not math.isnan(plan.bound):
         bound = f"no plan is below ${plan.bound:,.2f}; this one has ${plan.objective:,.2f}"

@@ -13,9 +13,10 @@ from planner.errors import InputError
 from planner.plans.fleet_plan import MARKETS, FleetPlan
 from planner.problem.fleet import Fleet
 from planner.problem.offers import Offers
+from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import FOUND, Finding
 from planner.verification.fleet.demand import coverage_findings, refusal_dollars
-from planner.verification.fleet.inputs import EXACT, Ints, periods_of, served_of, sold_of, told
+from planner.verification.fleet.inputs import Ints, periods_of, served_of, sold_of, told
 from planner.verification.fleet.purchases import (
     Bought,
     bought_of,
@@ -157,10 +158,12 @@ def _cost(plan: FleetPlan, asked: Asked, rows: Rows, bought: Bought) -> Iterator
         "objective": dollars + refusal_dollars(plan, asked),
     }
     for name, right in expected.items():
-        if not math.isclose(getattr(plan, name), right, rel_tol=EXACT, abs_tol=EXACT):
+        if not math.isclose(
+            getattr(plan, name), right, rel_tol=CHECKED_FLEET, abs_tol=CHECKED_FLEET
+        ):
             yield Finding(name, f"{getattr(plan, name):.12g}", f"{right:.12g}")
     budget = asked.fleet.dollars_at_most
-    if budget is not None and not dollars <= budget * (1.0 + EXACT):
+    if budget is not None and not dollars <= budget * (1.0 + CHECKED_FLEET):
         yield Finding("dollars", f"{dollars:.12g}", f"at most the budget of {budget:.12g}")
 
 
@@ -169,10 +172,10 @@ def _proof(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
     if plan.status == "time_limit" and math.isnan(plan.bound) and math.isnan(plan.gap):
         return  # Time ran out before there was a bound.
     gap = (plan.objective - plan.bound) / max(abs(plan.objective), 1e-12)
-    if not gap >= -EXACT:
+    if not gap >= -CHECKED_FLEET:
         yield Finding("bound", plan.bound, f"at most the objective {plan.objective:.12g}")
-    if not math.isclose(plan.gap, gap, rel_tol=EXACT, abs_tol=EXACT):
+    if not math.isclose(plan.gap, gap, rel_tol=CHECKED_FLEET, abs_tol=CHECKED_FLEET):
         yield Finding("gap", plan.gap, f"{gap:.9g}")
     most = fleet.solver.relative_gap
-    if plan.status == "optimal" and not plan.gap <= most * (1.0 + EXACT) + EXACT:
+    if plan.status == "optimal" and not plan.gap <= most * (1.0 + CHECKED_FLEET) + CHECKED_FLEET:
         yield Finding("status", plan.status, f"a gap of at most {most:g}, not {plan.gap:.3g}")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from planner.plans.fleet_plan import FleetPlan
+from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import Finding
-from planner.verification.fleet.inputs import EXACT, Bools, Floats, differs, told
+from planner.verification.fleet.inputs import Bools, Floats, differs, told
 from planner.verification.fleet.replicas import HOUR, Asked, Rows, split_of
 
 THEN = " when it rises"
@@ -64,7 +65,7 @@ def by_cell(asked: Asked, rows: Rows, values: Floats, mine: Bools) -> Floats:
 
 
 def _below(given: Floats, needed: Floats) -> Bools:
-    below: Bools = ~(given >= needed * (1.0 - EXACT))
+    below: Bools = ~(given >= needed * (1.0 - CHECKED_FLEET))
     return below
 
 
@@ -101,7 +102,7 @@ def _service(plan: FleetPlan, asked: Asked, capacity: Floats) -> Iterator[Findin
         lambda row: str(want.priority[row]),
     )
     most = want.shed_at_most[:, None] * want.demand
-    over = ~((table.shed >= 0) & (table.shed <= most * (1.0 + EXACT)))
+    over = ~((table.shed >= 0) & (table.shed <= most * (1.0 + CHECKED_FLEET)))
     yield from told(
         "shed", over.ravel(), _numbers(table.shed, name), lambda cell: f"0 to {most.flat[cell]:.9g}"
     )

@@ -14,14 +14,13 @@ from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
 from planner.errors import UnknownNameError
 from planner.problem.fleet import Demand, Fleet, FleetPool, FleetWorkload
+from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import Finding
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-EXACT = 1e-9
-"""Relative difference that twelve significant digits may leave."""
 MOST_TOLD = 10
 """Findings of one kind that are told one by one."""
 
@@ -118,7 +117,7 @@ def differs(one: NDArray[Any], other: NDArray[Any]) -> Bools:
     one, other : array
         What to compare.
     """
-    room = EXACT * np.maximum(np.abs(one), np.abs(other)) + 1e-12
+    room = CHECKED_FLEET * np.maximum(np.abs(one), np.abs(other)) + 1e-12
     near: Bools = (np.abs(one - other) <= room) | (np.isnan(one) & np.isnan(other))
     return ~near
 

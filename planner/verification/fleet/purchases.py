@@ -9,8 +9,9 @@ import numpy as np
 
 from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan
 from planner.problem.offers import Offers
+from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import Finding
-from planner.verification.fleet.inputs import EXACT, Floats, Ints, differs, told
+from planner.verification.fleet.inputs import Floats, Ints, differs, told
 from planner.verification.fleet.node_packing import nodes_needed
 from planner.verification.fleet.replicas import Asked, Rows
 
@@ -94,7 +95,7 @@ def above(
     """Yield pools and periods in which a number is above what it may be."""
     yield from told(
         column,
-        ~(values <= most * (1.0 + EXACT)).ravel(),
+        ~(values <= most * (1.0 + CHECKED_FLEET)).ravel(),
         lambda place: f"{values.flat[place]:.9g} in {name(place)}",
         lambda place: f"at most {most.flat[place]:.9g}",
     )
@@ -168,7 +169,7 @@ def packing_findings(
         for capacity_type, gpus in enumerate(bought.capacity_types):
             mine = (rows.each.spot == bool(capacity_type)) & (granule[rows.each.pool] == size)
             row = np.flatnonzero(mine & np.isnan(rows.each.own))
-            nodes = np.floor(gpus.ravel() / size + EXACT).astype(np.int64)
+            nodes = np.floor(gpus.ravel() / size + CHECKED_FLEET).astype(np.int64)
             needed = _nodes(offers, rows, row, size, nodes)
             yield from _unpacked(plan, needed, nodes, CAPACITY_TYPES[capacity_type])
 
@@ -212,7 +213,7 @@ def limit_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findin
         total, cap = watts.sum(axis=0), fleet.watts_at_most
         yield from told(
             "watts",
-            ~(total <= cap * (1.0 + EXACT)),
+            ~(total <= cap * (1.0 + CHECKED_FLEET)),
             lambda t: f"{total[t]:.9g} in all pools in {plan.periods[t]}",
             lambda _: f"at most {cap:.9g}",
         )
@@ -220,7 +221,7 @@ def limit_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findin
         emitted = np.where(busy > 0, busy * sold.kilograms_per_hour[:, None], 0.0)
         kilograms = float(emitted.sum(axis=0) @ asked.periods.hours)
         limit = fleet.carbon_kilograms_at_most
-        if not kilograms <= limit * (1.0 + EXACT):
+        if not kilograms <= limit * (1.0 + CHECKED_FLEET):
             yield Finding("carbon", f"{kilograms:.9g} kg", f"at most {limit:.9g} kg")
 
 

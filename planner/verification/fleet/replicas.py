@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from planner.plans.fleet_plan import CAPACITY_TYPES, FleetPlan
 from planner.problem.fleet import Fleet
 from planner.problem.offers import ROLES, Offers
+from planner.problem.tolerances import CHECKED_FLEET, CHECKED_SPLIT
 from planner.verification.check_plan import Finding
 from planner.verification.fleet.inputs import (
-    EXACT,
     Bools,
     Floats,
     Ints,
@@ -27,8 +27,6 @@ from planner.verification.fleet.inputs import (
 
 COLOCATED, PREFILL, DECODE = range(len(ROLES))
 HOUR = 3600.0
-ROUNDED = 1e-7
-"""Part of a replica that solvers' rounding may leave in how classes share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +157,11 @@ def forbidden(asked: Asked, offers: Offers, each: Deployed) -> dict[str, Bools]:
     }
     # What is not stated meets no limit: comparisons with NaN are false.
     broken = {
-        column: concerned & np.isfinite(limit) & ~(value <= limit * (1.0 + EXACT))
+        column: concerned & np.isfinite(limit) & ~(value <= limit * (1.0 + CHECKED_FLEET))
         for column, (value, limit, concerned) in times.items()
     }
     quality = want.quality[w]
-    enough = offers.quality[each.offer] >= quality * (1.0 - EXACT)
+    enough = offers.quality[each.offer] >= quality * (1.0 - CHECKED_FLEET)
     capacity_types = np.isfinite(asked.sold.price[2])[p] & want.spot[w]
     return broken | {
         "pool": ~want.regions[want.home[w], p],
@@ -350,7 +348,7 @@ def split_findings(
     wrong = concerned & ~(served >= 0).all(axis=1)
     yield from told(column, wrong, rows.name, lambda _: "no negative requests")
     busy = busy_of(served, rows.each.rates)
-    over = concerned & ~(busy <= count * (1.0 + ROUNDED))
+    over = concerned & ~(busy <= count * (1.0 + CHECKED_SPLIT))
     yield from told(
         column,
         over,
