@@ -12,6 +12,7 @@ import numpy as np
 
 from planner.candidates.evaluate import Degrees, Evaluator
 from planner.errors import InputError, Problem, did_you_mean
+from planner.io.csv_table import read_table
 from planner.problem.instance import Instance
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, resolve
 from planner.terms import serving
@@ -318,9 +319,5 @@ def read_deployments(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            Problem(file=str(path), found=str(error).split("\n", 1)[0], expected="a CSV file")
-        ) from None
+    read_table(Path(path))
+    return pd.read_csv(path)

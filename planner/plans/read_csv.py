@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import InputError, Problem, reason_of
+from planner.errors import InputError, Problem
+from planner.io.csv_table import Table, read_table
 from planner.plans.plan import COLUMNS, Plan
 
 if TYPE_CHECKING:
@@ -51,85 +51,74 @@ def read_plans(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = Path(path)
-    rows = read_rows(path)
-    _check_width(path, rows)
-    columns = {name: [row[name] or "" for row in rows] for name in rows[0]}
-    table = {name: _series(path, name, cells, columns) for name, cells in columns.items()}
-    swept = [_swept(path, row) for row in rows] if SWEPT in columns else []
+    table = read_plans_table(Path(path))
+    columns = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
+    found = {name: _series(table, name, cells) for name, cells in columns.items()}
+    swept = [_swept(table, row, cell) for row, cell in enumerate(columns.get(SWEPT, ()))]
     for field in dict.fromkeys(field for values in swept for field in values):
         name = f"{SWEPT}.{field}" if field in columns else field
-        table[name] = _inferred([values.get(field) for values in swept])
-    return pd.DataFrame(table)
+        found[name] = _inferred([values.get(field) for values in swept])
+    return pd.DataFrame(found)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV of plans, column to cell.
+    """Return the rows of a CSV of plans, column to cell, also those that were cut off.
 
     Raises
     ------
     InputError
         Where the file cannot be read or is no CSV of plans.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = reason_of(error)
-        raise InputError(
-            Problem(file=str(path), found=reason, expected="a CSV of plans, as `planner` writes it")
-        ) from None
-    if not rows or not {"instance", "status"} <= set(rows[0]):
-        raise InputError(
-            Problem(
-                file=str(path),
-                line=1,
-                found="no plans",
-                expected="a header with `instance` and `status`, and at least one row",
-            )
-        )
-    return rows
+    return read_plans_table(path, cut=True).records()
 
 
-def _check_width(path: Path, rows: list[dict[str, str]]) -> None:
-    """Refuse rows with more or fewer cells than the header; they were cut or are no plans."""
-    for row in rows:
-        if None in row or None in row.values():
-            raise _unusable(path, row, "a row with other cells than the header", "one per column")
+def read_plans_table(path: Path, *, cut: bool = False) -> Table:
+    """Return a CSV of plans as text, with the line of every row.
+
+    Raises
+    ------
+    InputError
+        As `read_rows` does.
+    """
+    table = read_table(path, "a CSV of plans, as `planner` writes it", cut=cut)
+    if not table.rows or not {"instance", "status"} <= set(table.header):
+        expected = "a header with `instance` and `status`, and at least one row"
+        raise InputError(Problem(expected, "no plans", file=str(path), line=1))
+    return table
 
 
-def _unusable(path: Path, row: Mapping[str, str], found: str, expected: str) -> InputError:
-    fix = f"Look at the row of {row['instance']}."
-    return InputError(Problem(expected, found, fix=fix, file=str(path)))
+def _unusable(table: Table, row: int, found: str, expected: str) -> InputError:
+    name = table.rows[row][table.header.index("instance")]
+    fix = f"Look at the row of {name}."
+    return InputError(Problem(expected, found, "", fix, table.file, table.lines[row]))
 
 
-def _series(path: Path, name: str, cells: list[str], columns: Mapping[str, list[str]]) -> Any:
+def _series(table: Table, name: str, cells: Sequence[str]) -> Any:
     """Return the cells of one column in the type that a plan has there."""
     import pandas as pd
 
     kind = str(Plan.__annotations__[name]) if name in COLUMNS else "str"
     read = int if kind.startswith("int") else float if kind.startswith("float") else None
     if read is None:
-        return pd.Series(cells, dtype=object)
+        return pd.Series(list(cells), dtype=object)
     numbers = []
-    for cell, instance in zip(cells, columns["instance"], strict=True):
+    for row, cell in enumerate(cells):
         try:
             numbers.append(read(cell) if cell else None)
         except ValueError:
             expected = "a whole number" if read is int else "a number"
-            row = {"instance": instance}
-            raise _unusable(path, row, f"'{cell}' as {name}", expected) from None
+            raise _unusable(table, row, f"'{cell}' as {name}", expected) from None
     return pd.Series(numbers, dtype="Int64" if read is int else "float64")
 
 
-def _swept(path: Path, row: Mapping[str, str]) -> dict[str, Any]:
+def _swept(table: Table, row: int, cell: str) -> dict[str, Any]:
     """Return path to value of what was swept for one plan."""
     try:
-        swept = json.loads(row[SWEPT] or "{}")
+        swept = json.loads(cell or "{}")
     except ValueError:
         swept = None
     if not isinstance(swept, dict):
-        raise _unusable(path, row, f"'{row[SWEPT][:60]}' as {SWEPT}", "a JSON object")
+        raise _unusable(table, row, f"'{cell[:60]}' as {SWEPT}", "a JSON object")
     return dict(_spread("", swept))
 
 

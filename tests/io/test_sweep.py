@@ -701,12 +701,12 @@ def test_plans_without_a_sweep_come_back(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "found no plans, expected a header with `instance` and `status`"),
+        ("", "found an empty file, expected a CSV of plans, as `planner` writes it with a header"),
         ("a,b\n1,2\n", "found no plans"),
-        ("instance,status\n", "found no plans"),
-        ("instance,status\na\n", "found a row with other cells than the header"),
-        ("instance,status\na,b,c\n", "found a row with other cells than the header"),
-        ("instance,status,batch\na,b,x\n", "found 'x' as batch, expected a whole number"),
+        ("instance,status\n", "found no plans, expected a header with `instance` and `status`"),
+        ("instance,status\na\n", ":2: found 1 cells, expected 2 cells, as in the header"),
+        ("instance,status\na,b,c\n", ":2: found 3 cells, expected 2 cells, as in the header"),
+        ("instance,status,batch\na,b,x\n", ":2: found 'x' as batch, expected a whole number"),
         ("instance,status,gap\na,b,x\n", "found 'x' as gap, expected a number"),
         ("instance,status,sweep\na,b,[1]\n", "found '[1]' as sweep, expected a JSON object"),
         ("instance,status,sweep\na,b,{\n", "found '{' as sweep, expected a JSON object"),

@@ -2,103 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from planner.errors import InputError, Problem, did_you_mean, few
+from planner.errors import InputError, Problem, did_you_mean
+from planner.io.csv_table import FROM_FLEET, Table, read_table
 from planner.io.document import Document, Location, Place, shortened
 
-LARGEST_TABLE_BYTES = 1_000_000_000
 SEPARATOR = ";"
 """Stands between the entries of a list in one cell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A CSV file as text."""
-
-    file: str
-    header: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
-    """Cells, as many in each row as in the header."""
-    lines: Sequence[int]
-    """Line of the file on which each row starts."""
-
-
-def read_table(path: Path) -> Table:
-    """Read a CSV file with a header; blank rows are left out.
-
-    Raises
-    ------
-    InputError
-        Where there is no such file, it is no text, or rows have too few or too many cells.
-    """
-    file = str(path)
-    stream = csv.reader(StringIO(_text(path), newline=""))
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    line = 1
-    try:
-        for row in stream:
-            if any(map(str.strip, row)):
-                rows.append(row)
-                lines.append(line)
-            line = stream.line_num + 1
-    except csv.Error as error:
-        problem = Problem("a CSV file", f"a row that is none ({error})", "", _QUOTES, file, line)
-        raise InputError(problem) from None
-    if not rows:
-        fix = "Write the names of its columns on the first line."
-        raise InputError(Problem("a CSV file with a header", "an empty file", "", fix, file, 1))
-    table = Table(file, tuple(map(str.strip, rows[0])), rows[1:], lines[1:])
-    if problems := list(_shape_problems(table)):
-        raise InputError(few(problems))
-    return table
-
-
-_QUOTES = "Put quotes round cells that contain commas or line breaks."
-
-
-def _text(path: Path) -> str:
-    """Return what a file says, or say why it cannot."""
-    line = 0
-    try:
-        if path.is_file() and path.stat().st_size > LARGEST_TABLE_BYTES:
-            found, fix = f"more than {LARGEST_TABLE_BYTES:,} bytes", "Split the fleet."
-        elif path.is_file():
-            return path.read_bytes().decode("utf-8-sig")
-        else:
-            found, fix = "no such file", "Check the path; it starts at the fleet file's folder."
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        found, fix = "bytes that are not UTF-8", "Save the file as UTF-8."
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        found, fix = f"no readable file ({reason.lower()})", "Check path and permissions."
-    raise InputError(Problem("a CSV file", found, "", fix, str(path), line))
-
-
-def _shape_problems(table: Table) -> Iterator[Problem]:
-    """Yield columns that have no name or come twice, and rows of another length."""
-    for at, name in enumerate(table.header):
-        if not name:
-            found, fix = f"no name of column {at + 1}", "Name it, or remove the column."
-            yield Problem("a name in every cell of the header", found, "", fix, table.file, 1)
-        elif name in table.header[:at]:
-            found, fix = "the column twice", "Remove one of the two."
-            yield Problem("every column once", found, name, fix, table.file, 1)
-    for row, line in zip(table.rows, table.lines, strict=True):
-        if len(row) != len(table.header):
-            expected = f"{len(table.header)} cells, as in the header"
-            yield Problem(expected, f"{len(row)} cells", "", _QUOTES, table.file, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +60,7 @@ def read_listing(path: Path, model: type[BaseModel]) -> Listing:
     InputError
         Where the file cannot be read, or has columns that are no fields.
     """
-    table = read_table(path)
+    table = read_table(path, missing=FROM_FLEET)
     columns = [_column(model, tuple(name.split("."))) for name in table.header]
     problems = [
         _unknown(table.file, name, model)

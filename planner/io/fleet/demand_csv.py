@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import InputError, Problem, did_you_mean, few, hint
+from planner.io.csv_table import FROM_FLEET, Table, read_table
 from planner.io.document import shortened
-from planner.io.fleet.csv_tables import Table, read_table
 from planner.problem.instance import LARGEST_QUANTITY
 
 RATES = ("requests_per_second", "tokens_per_second")
@@ -62,7 +62,7 @@ def read_demand(path: Path, workloads: Sequence[str], periods: Sequence[str]) ->
     InputError
         With every problem of the file, each with line and column.
     """
-    table = read_table(path)
+    table = read_table(path, missing=FROM_FLEET)
     if "period" not in table.header:
         fix = "Name the period of each row, as the fleet file does."
         found = f"the columns {', '.join(table.header)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from planner.io.output import cell
-from planner.plans.read_csv import read_plans
+from planner.plans.read_csv import read_plans, read_plans_table
 from planner.reporting.html import number_format
 from planner.reporting.html.plan_section import Figure
 from planner.reporting.html.tables import Row, Table, table
@@ -76,8 +75,7 @@ def read_batch(path: str | Path) -> Batch:
         As `planner.read_plans` does.
     """
     frame = read_plans(path)
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        own = set(next(csv.reader(file)))
+    own = set(read_plans_table(Path(path)).header)
     swept = tuple(str(name) for name in frame.columns if name not in own)
     columns = {
         name: [_value(value) for value in frame[name].tolist()]
