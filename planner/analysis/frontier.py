@@ -13,7 +13,7 @@ import numpy as np
 from planner.candidates.requirements import all_met, requirements
 from planner.candidates.screening import Screening, all_shortlists
 from planner.candidates.shortlist_cache import ShortlistCache
-from planner.candidates.table import Candidates, Integers, label
+from planner.candidates.table import Candidates, Integers, sort_key
 from planner.errors import CheckError, InputError, Problem
 from planner.io.output import as_table, write_json, write_rows
 from planner.plans import build
@@ -259,7 +259,7 @@ def _unbeaten(resolved: ResolvedInstance, table: Candidates) -> Integers:
     last = news[np.searchsorted(news, first, side="right")]
     equals = (order[one:end] for one, end in zip(first, last, strict=True))
     return np.asarray(
-        [min(rows, key=lambda row: label(resolved, table, row)) for rows in equals],
+        [min(rows, key=lambda row: sort_key(resolved, table, row)) for rows in equals],
         dtype=np.int64,
     )
 

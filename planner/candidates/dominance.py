@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.candidates.requirements import fits_in, fits_memory, objective_values
-from planner.candidates.table import Block, Candidates, Integers, label
+from planner.candidates.table import Block, Candidates, Integers, sort_key
 from planner.problem.resolve import ResolvedInstance
 from planner.problem.tolerances import DIFFERENT
 from planner.terms.forward_pass import Floats
@@ -202,7 +202,7 @@ def _in_order(
         same &= key[order][1:] == key[order][:-1]
     if same.any():
         tied = order[np.append(same, False) | np.append(False, same)]
-        names = [label(resolved, table, row) for row in rows[tied]]
+        names = [sort_key(resolved, table, row) for row in rows[tied]]
         ranks = np.zeros(len(rows))
         ranks[tied] = np.argsort(np.argsort(names))
         order = np.lexsort([ranks, *keys])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from planner.candidates.evaluate import Degrees, Evaluator, Timing
 from planner.problem.instance import Workload
+from planner.problem.label import label
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply
 from planner.terms import serving
 from planner.terms.forward_pass import Floats, Precision
@@ -117,8 +118,28 @@ def draft_name(resolved: ResolvedInstance, index: int) -> str:
     return resolved.drafts[index - 1].name if index else NO_DRAFT
 
 
-def label(resolved: ResolvedInstance, table: Candidates, row: int) -> str:
-    """Name one deployment so that names sort by pool, degrees, precisions, draft and batch."""
+def label_of(resolved: ResolvedInstance, table: Candidates, row: int, *, pool: bool = True) -> str:
+    """Return the label of one deployment, with its pool or without."""
+    search, drafted = resolved.instance.search, int(table.draft[row])
+    return label(
+        tensor_parallel=int(table.tensor_parallel[row]),
+        pipeline_parallel=int(table.pipeline_parallel[row]),
+        data_parallel=int(table.data_parallel[row]),
+        expert_parallel=int(table.expert_parallel[row]),
+        weights=search.weights[table.weights[row]],
+        kv=search.kv[table.kv[row]],
+        batch=int(table.batch[row]),
+        draft=draft_name(resolved, drafted) if drafted else "",
+        gamma=int(table.gamma[row]),
+        pool=resolved.pools[table.pool[row]].label if pool else "",
+    )
+
+
+def sort_key(resolved: ResolvedInstance, table: Candidates, row: int) -> str:
+    """Name one deployment so that names sort by pool, degrees, precisions, draft and batch.
+
+    It breaks the last ties, and names the components of the model.
+    """
     search = resolved.instance.search
     parts = [
         resolved.pools[table.pool[row]].label,

@@ -322,14 +322,9 @@ def _cells(point: Plan | None) -> tuple[str, str, str, str]:
         return ("", "", "", "none")
     if not point.found:
         return ("", "", "", f"{point.status}: {point.message}")
-    degrees = f"tp {point.tensor_parallel}, pp {point.pipeline_parallel}"
-    if (point.data_parallel or 1) * (point.expert_parallel or 1) > 1:
-        degrees += f", dp {point.data_parallel}, ep {point.expert_parallel}"
-    draft = f", {point.gamma} by {point.draft}" if point.gamma else ""
     return (
         f"{point.tokens_per_second_per_request:,.1f}",
         f"{point.dollars_per_million_tokens:,.3f}",
         f"{point.gpus_per_replica}",
-        f"{point.pool}: {degrees}, batch {point.batch}, {point.weight_precision}/"
-        f"{point.kv_precision}{draft}",
+        point.label,
     )

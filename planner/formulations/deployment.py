@@ -10,7 +10,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.expr import LinearExpression
 
-from planner.candidates.table import Candidates, available_gpus, draft_name, label
+from planner.candidates.table import Candidates, available_gpus, draft_name, sort_key
 from planner.problem.limits import LIMITS
 from planner.problem.resolve import ResolvedInstance
 from planner.terms import serving
@@ -40,7 +40,7 @@ def build(resolved: ResolvedInstance, table: Candidates) -> pyo.ConcreteModel:
         determined by them, and the objectives of `objectives`.
     """
     m = pyo.ConcreteModel(name=resolved.instance.name)
-    m.CANDIDATES = pyo.Set(initialize=[label(resolved, table, row) for row in range(len(table))])
+    m.CANDIDATES = pyo.Set(initialize=[sort_key(resolved, table, row) for row in range(len(table))])
     _decisions(m, _choices(resolved, table))
     _time_terms(m, resolved, table)
     _replicas(m, resolved, table)

@@ -8,7 +8,7 @@ import numpy as np
 
 from planner.candidates.dominance import undominated
 from planner.candidates.requirements import all_met, objective_values, requirements
-from planner.candidates.table import Candidates, draft_name
+from planner.candidates.table import Candidates, label_of
 from planner.problem.resolve import ResolvedInstance
 from planner.problem.tolerances import TIE
 
@@ -62,19 +62,5 @@ def _best(resolved: ResolvedInstance, choices: Candidates) -> int:
 
 
 def words(resolved: ResolvedInstance, table: Candidates, row: int) -> str:
-    """Describe one replica: `8 x h200-sxm (tp 8, fp8, batch 1)`, by the name of its pool."""
-    search = resolved.instance.search
-    parts = [f"tp {table.tensor_parallel[row]}"]
-    if table.pipeline_parallel[row] > 1:
-        parts.append(f"pp {table.pipeline_parallel[row]}")
-    if table.data_parallel[row] * table.expert_parallel[row] > 1:
-        parts += [f"dp {table.data_parallel[row]}", f"ep {table.expert_parallel[row]}"]
-    parts.append(search.weights[table.weights[row]])
-    if search.kv[table.kv[row]] != "bf16":
-        parts.append(f"{search.kv[table.kv[row]]} cache")
-    if table.draft[row]:
-        drafted = draft_name(resolved, int(table.draft[row]))
-        parts.append(f"{table.gamma[row]} tokens drafted by {drafted}")
-    parts.append(f"batch {table.batch[row]}")
-    pool = resolved.pools[table.pool[row]].label
-    return f"{table.gpus_per_replica[row]} x {pool} ({', '.join(parts)})"
+    """Describe one replica: `8 x h200-sxm tp8 fp8 b1`, by the name of its pool."""
+    return f"{table.gpus_per_replica[row]} x {label_of(resolved, table, row)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.io.output import csv_lines, header, write_text
+from planner.problem.label import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,24 @@ class Plan:
     def found(self) -> bool:
         """Whether the plan holds a deployment."""
         return self.status in ("optimal", "time_limit")
+
+    @property
+    def label(self) -> str:
+        """The label of the deployment; empty where there is none."""
+        if not self.found:
+            return ""
+        return label(
+            tensor_parallel=self.tensor_parallel or 1,
+            pipeline_parallel=self.pipeline_parallel or 1,
+            data_parallel=self.data_parallel or 1,
+            expert_parallel=self.expert_parallel or 1,
+            weights=self.weight_precision,
+            kv=self.kv_precision or "bf16",
+            batch=self.batch or 0,
+            draft=self.draft,
+            gamma=self.gamma or 0,
+            pool=self.pool,
+        )
 
     def to_row(self) -> dict[str, Any]:
         """Return the plan as one flat mapping, column by column; what is not finite is None."""

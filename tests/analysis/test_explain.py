@@ -271,7 +271,8 @@ def test_the_next_best_differ_in_more_than_the_batch():
         for one in found:
             rest = [row for row in rows if layout(row["label"]) not in taken]
             assert same(answer(instance, rest)[2], one.choice.objective, 1e-7), (name, one)
-            taken.add(layout(one.choice.deployment))
+            (chosen,) = [row for row in rows if row["name"] == one.choice.label]
+            taken.add(layout(chosen["label"]))
         if len(found) < 2:
             rest = [row for row in rows if layout(row["label"]) not in taken]
             assert answer(instance, rest) is None, name

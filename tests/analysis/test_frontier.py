@@ -19,7 +19,7 @@ from planner.analysis.frontier import COLUMNS, Frontier, frontier
 from planner.analysis.parameter_sweep import over
 from planner.candidates.requirements import all_met, requirements
 from planner.candidates.shortlist_cache import ShortlistCache, content_key
-from planner.candidates.table import label, tabulate
+from planner.candidates.table import sort_key, tabulate
 from planner.errors import CheckError, InputError, OutputError
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance
@@ -73,7 +73,7 @@ def brute_force(instance):
         if np.any(no_worse & ((cost < cost[row]) | (speed > speed[row]))):
             continue
         key = (float(speed[row]), float(cost[row]))
-        mark = (float(gpus[row]), label(resolved, table, row))
+        mark = (float(gpus[row]), sort_key(resolved, table, row))
         points[key] = min(mark, points.get(key, mark))
     return points
 

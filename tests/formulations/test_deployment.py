@@ -61,7 +61,7 @@ def test_screening_and_dominance_change_nothing(seed: int) -> None:
         return
     possible = table.take(all_met(requirements(resolved, table)))
     kept = possible.take(undominated(resolved, possible))
-    names = [deployment.label(resolved, kept, row) for row in range(len(kept))]
+    names = [deployment.sort_key(resolved, kept, row) for row in range(len(kept))]
     assert expected[0] in names
     assert (plan.replicas, plan.objective) == (expected[1], pytest.approx(expected[2], rel=1e-6))
     assert f"_b{plan.batch:05d}" in expected[0]

@@ -272,7 +272,7 @@ def test_the_best_is_one_that_fits():
     table = tabulate(resolve(instance))
     assert table.pool[np.argmax(table.tokens_per_second_per_request)] == 0
     (best,) = found(instance).best
-    assert "1 x l40s (" in best.deployment
+    assert "1 x l40s tp" in best.deployment
 
 
 def test_what_holds_back_is_the_largest_part_of_the_largest_term():
@@ -385,8 +385,8 @@ def same_plan(plan: planner.Plan, stated: Any, instance: Instance) -> None:
         assert getattr(plan, instance.aim) == pytest.approx(getattr(stated, instance.aim))
     assert plan.dollars_per_hour == pytest.approx(stated.dollars_per_hour)
     assert (plan.pool, plan.replicas, plan.gpus) == (stated.pool, stated.replicas, stated.gpus)
-    assert f"{plan.gpus_per_replica} x {plan.pool} (tp {plan.tensor_parallel}" in stated.deployment
-    assert stated.deployment.endswith(f"batch {plan.batch})")
+    assert f"{plan.gpus_per_replica} x {plan.pool} tp{plan.tensor_parallel}" in stated.deployment
+    assert stated.deployment.endswith(f" b{plan.batch}")
 
 
 @pytest.mark.parametrize("share", range(SHARES))

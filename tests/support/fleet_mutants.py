@@ -233,7 +233,7 @@ MUTANTS = {
         "0.0",
         "robust own_price",
     ),
-    "most: rounded down": (SIZING, "np.ceil(wanted * (1.0 - TOLERANCE))", "np.floor(wanted)", ""),
+    "most: rounded down": (SIZING, "np.ceil(wanted * (1.0 - ROUNDING))", "np.floor(wanted)", ""),
     "most: none waits": (
         SIZING,
         "waits = choices.startup_dollars > 0",

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from planner.candidates.table import Candidates, label
+from planner.candidates.table import Candidates, label_of, sort_key
 from planner.problem.instance import Instance
 from planner.problem.resolve import ResolvedInstance
 
@@ -18,7 +18,8 @@ def rows_of(resolved: ResolvedInstance, table: Candidates) -> list[dict[str, Any
         pool = resolved.pools[int(table.pool[i])]
         rows.append(
             {
-                "label": label(resolved, table, i),
+                "label": sort_key(resolved, table, i),
+                "name": label_of(resolved, table, i),
                 "available": pool.gpus,
                 "gpus": int(table.gpus_per_replica[i]),
                 "price": float(table.dollars_per_gpu_hour[i]),

@@ -13,7 +13,7 @@ from planner.analysis.explanation.what_if import Choice, choice
 from planner.candidates.requirements import objective_values, requirements, violations
 from planner.candidates.screening import all_shortlists
 from planner.candidates.shortlist_cache import ShortlistCache
-from planner.candidates.table import Candidates, Integers, label
+from planner.candidates.table import Candidates, Integers, sort_key
 from planner.errors import InputError, Problem
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance, Pool
@@ -211,11 +211,11 @@ def _beats_up_to(
     rival_table = others.take(np.asarray([rival]))
     needed = rival_table.replicas_needed(resolved.instance.workload)
     rival_gpus = float((needed * rival_table.gpus_per_replica)[0])
-    name = label(resolved, others, rival)
+    name = sort_key(resolved, others, rival)
     close = np.abs(scores - best) <= TIE * abs(best)
     wins = (scores < best) & ~close
     for row in np.flatnonzero(close & (gpus <= rival_gpus)):  # Ties: fewer GPUs, then the label.
-        wins[row] = gpus[row] < rival_gpus or label(resolved, one, int(row)) < name
+        wins[row] = gpus[row] < rival_gpus or sort_key(resolved, one, int(row)) < name
     return np.where(wins, np.inf, 0.0)
 
 

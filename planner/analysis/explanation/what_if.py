@@ -11,7 +11,7 @@ import numpy as np
 from planner.api import solve_resolved
 from planner.candidates.requirements import objective_values
 from planner.candidates.shortlist_cache import ShortlistCache
-from planner.candidates.table import Candidates, label
+from planner.candidates.table import Candidates, label_of
 from planner.io.overrides import changed
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance
@@ -38,6 +38,11 @@ class Choice:
     dollars_per_million_tokens: float
     tokens_per_second_per_request: float
 
+    @property
+    def label(self) -> str:
+        """The label of the deployment, as plans have it."""
+        return self.deployment
+
 
 def choice(resolved: ResolvedInstance, table: Candidates, row: int) -> Choice:
     """Return one row of a table as a choice.
@@ -54,7 +59,7 @@ def choice(resolved: ResolvedInstance, table: Candidates, row: int) -> Choice:
     one = table.take(np.asarray([row]))
     needed = one.replicas_needed(resolved.instance.workload)
     return Choice(
-        label(resolved, table, row),
+        label_of(resolved, table, row),
         resolved.pools[one.pool[0]].label,
         int(one.tensor_parallel[0]),
         int(one.pipeline_parallel[0]),

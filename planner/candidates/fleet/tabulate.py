@@ -13,7 +13,7 @@ from planner import catalogue
 from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.requirements import fits_memory
 from planner.candidates.shortlist_cache import ShortlistCache
-from planner.candidates.table import Candidates, draft_name
+from planner.candidates.table import Candidates, label_of
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.instance import Instance, Pool, Workload
@@ -303,17 +303,7 @@ def _with_running(shelf: Shelf, rows: Ints, labels: set[str]) -> Ints:
 
 
 def _label(shelf: Shelf, row: int) -> str:
-    """Name a deployment by everything that was decided: `tp4 pp1 batch47 fp8 kv bf16`."""
-    table, search = shelf.table, shelf.resolved.instance.search
-    words = [f"tp{table.tensor_parallel[row]}", f"pp{table.pipeline_parallel[row]}"]
-    if table.data_parallel[row] * table.expert_parallel[row] > 1:
-        words += [f"dp{table.data_parallel[row]}", f"ep{table.expert_parallel[row]}"]
-    words += [f"batch{table.batch[row]}", search.weights[table.weights[row]]]
-    words += ["kv", search.kv[table.kv[row]]]
-    if table.draft[row]:
-        name = draft_name(shelf.resolved, int(table.draft[row]))
-        words += ["draft", name, f"gamma{table.gamma[row]}"]
-    return " ".join(words)
+    return label_of(shelf.resolved, shelf.table, row, pool=False)
 
 
 def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 NOT_KNOWN = "–"
 SPACE = "\u00a0"
 """Keeps a number and its unit on one line."""
-PRECISIONS = re.compile(
-    r"_(?:bf16|fp8|int8|fp4|int4)_(?P<kv>bf16|fp8)(?:_(?P<draft>.+)_g(?P<gamma>\d+))?_b\d+$"
-)
-"""End of a deployment's label: precisions, draft, tokens drafted and batch."""
 TRIM = re.compile(r"(\.\d*?)0+$")
 
 
@@ -100,32 +96,8 @@ def objective(name: str, value: float) -> str:
 
 
 def layout(one: Plan | Choice) -> str:
-    """Describe one replica: `4 × h100-sxm, tensor 4, batch 47, fp8`."""
-    each = (one.gpus or 0) // (one.replicas or 1)
-    parts = [f"{each} × {one.pool}"]
-    for word, degree in (
-        ("tensor", one.tensor_parallel),
-        ("pipeline", one.pipeline_parallel),
-        ("data", one.data_parallel),
-        ("expert", one.expert_parallel),
-    ):
-        if (degree or 1) > 1:
-            parts.append(f"{word} {degree}")
-    return ", ".join([*parts, f"batch {one.batch}", one.weight_precision, *_rest(one)])
-
-
-def _rest(one: Plan | Choice) -> list[str]:
-    """Return cache precision and draft where they are not what goes without saying."""
-    label = getattr(one, "deployment", None)
-    if label is None:
-        kv, draft = getattr(one, "kv_precision", "bf16"), getattr(one, "draft", "none")
-        gamma = getattr(one, "gamma", 0) or 0
-    else:
-        found = PRECISIONS.search(label)
-        kv = found["kv"] if found else "bf16"
-        draft, gamma = (found["draft"], int(found["gamma"] or 0)) if found else ("", 0)
-    cache = [f"{kv} cache"] if kv != "bf16" else []
-    return [*cache, f"{gamma} drafted by {draft}"] if gamma else cache
+    """Describe one replica: `4 × h100-sxm tp4 fp8 b47`."""
+    return f"{(one.gpus or 0) // (one.replicas or 1)} × {one.label}"
 
 
 def listed(parts: list[str], last: str = "and") -> str:

@@ -14,8 +14,7 @@ from planner.analysis.explanation.runner_ups import Miss, RunnerUp
 from planner.analysis.explanation.sensitivity import Sensitivity
 from planner.analysis.explanation.slacks import Slack
 from planner.analysis.explanation.time_breakdown import TERMS, TimePart
-from planner.analysis.explanation.what_if import Choice, WhatIf
-from planner.plans.plan import Plan
+from planner.analysis.explanation.what_if import WhatIf
 from planner.problem.limits import DEMAND
 from planner.problem.tolerances import TIE
 from planner.reporting.terminal.plan import COLOURS
@@ -167,19 +166,6 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if whole else f"{value:.4g} {unit}"
 
 
-def _deployment(choice: Choice | Plan) -> str:
-    """Return a deployment in as few letters as tell it from others."""
-    parts = [choice.pool, f"tp{choice.tensor_parallel}"]
-    for letters, degree in (
-        ("pp", choice.pipeline_parallel),
-        ("dp", choice.data_parallel),
-        ("ep", choice.expert_parallel),
-    ):
-        if (degree or 1) > 1:
-            parts.append(f"{letters}{degree}")
-    return " ".join([*parts, choice.weight_precision, f"b{choice.batch}"])
-
-
 def _runner_ups(found: Explanation) -> Table:
     table = _table("with", "deployment", "loses", "objective", left=3)
     value = _shower(found)
@@ -188,7 +174,7 @@ def _runner_ups(found: Explanation) -> Table:
         if one.differs_in == "anything":
             said = f"next best, {one.value}"
         best = "none" if one.misses else value(one.choice.objective)
-        table.add_row(said, _deployment(one.choice), _loses(found, one), best)
+        table.add_row(said, one.choice.label, _loses(found, one), best)
     return table
 
 
@@ -235,7 +221,7 @@ def _step_row(table: Table, word: str, step: SpeedStep, value: Callable[[float],
     sign = "+" if step.extra_cost > 0 else "-"
     table.add_row(
         word,
-        _deployment(step.choice),
+        step.choice.label,
         f"{step.tokens_per_second_per_request:,.1f}",
         value(step.cost),
         f"{sign}{value(abs(step.extra_cost)).partition('/')[0]}",
@@ -261,7 +247,7 @@ def _outcome(found: Explanation, supposed: WhatIf) -> str:
     if not supposed.differs_in:
         return "the same plan"
     value = _shower(found)(supposed.objective)
-    return f"{value}: {supposed.plan.gpus} x {_deployment(supposed.plan)}"
+    return f"{value}: {supposed.plan.gpus} x {supposed.plan.label}"
 
 
 def _prices(found: Explanation) -> Table:
@@ -295,7 +281,7 @@ def _said(one: BreakEven) -> str:
         return f"stays the choice up to it; then {one.otherwise or 'nothing is possible'}"
     now = one.dollars_per_gpu_hour
     word = "would be the choice today" if now and now < one.break_even else "is the choice below it"
-    return f"{word}: {_deployment(one.choice)}" if one.choice else word
+    return f"{word}: {one.choice.label}" if one.choice else word
 
 
 def _sensitivities(found: Explanation) -> Table:

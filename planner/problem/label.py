@@ -1,0 +1,37 @@
+"""The label of a deployment: one name for it in every file, table and message."""
+
+from __future__ import annotations
+
+
+def label(
+    *,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    data_parallel: int,
+    expert_parallel: int,
+    weights: str,
+    kv: str,
+    batch: int,
+    draft: str = "",
+    gamma: int = 0,
+    pool: str = "",
+) -> str:
+    """Name a deployment by everything that was decided, in as few letters as tell it from others.
+
+    Degrees of 1, but the tensor-parallel one, and a cache in bf16 go without saying.
+
+    Examples
+    --------
+    >>> degrees = {"pipeline_parallel": 1, "data_parallel": 1, "expert_parallel": 1}
+    >>> label(tensor_parallel=4, **degrees, weights="fp8", kv="bf16", batch=47, pool="h100")
+    'h100 tp4 fp8 b47'
+    >>> label(tensor_parallel=1, **degrees, weights="fp8", kv="fp8", batch=8, draft="mtp", gamma=2)
+    'tp1 fp8 kv-fp8 mtp-x2 b8'
+    """
+    degrees = {"pp": pipeline_parallel, "dp": data_parallel, "ep": expert_parallel}
+    parts = [pool] if pool else []
+    parts.append(f"tp{tensor_parallel}")
+    parts += [f"{letters}{degree}" for letters, degree in degrees.items() if degree > 1]
+    parts += [weights, *([f"kv-{kv}"] if kv != "bf16" else [])]
+    parts += [f"{draft}-x{gamma}"] if gamma else []
+    return " ".join([*parts, f"b{batch}"])
