@@ -278,6 +278,7 @@ def rows_of_switches(text):
     return [row for row in rows if row.split(" | ")[0].removeprefix("| ") not in FITTED]
 
 
+@pytest.mark.slow
 def test_figures_of_the_switches_come_from_the_example(capsys):
     runpy.run_path(str(ROOT / "examples" / "switches.py"), run_name="__main__")
     printed = rows_of_switches(capsys.readouterr().out)

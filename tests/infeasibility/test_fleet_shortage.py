@@ -143,6 +143,7 @@ def test_refusals_are_least_priority_by_priority():
     assert known >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["milp", "decomposition"])
 def test_what_is_said_of_fleets_holds(method):
     known = 0
