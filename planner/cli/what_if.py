@@ -283,8 +283,8 @@ def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Iterator[A
 
 
 def _asked_of(fleet: Fleet, offers: Offers, asked: Questions, tell: Tell) -> Iterator[Answers]:
+    from planner.analysis.fleet.changes import within
     from planner.analysis.fleet.guarantees import guarantees
-    from planner.analysis.fleet.progress import within
     from planner.analysis.fleet.robustness import price_of_robustness
     from planner.analysis.fleet.stress_test import INFLATION, compare_headrooms, stress
     from planner.api import solve_fleet

@@ -218,8 +218,8 @@ def test_progress_names_the_plan_that_is_sought(resolve, monkeypatch):
         "melange: as it is",
         "melange: head-room 0% (1 of 2)",
         "melange: head-room 20% (2 of 2)",
-        "melange: 0 of at most 1 rising",
-        "melange: 1 of at most 1 rising",
+        "melange: 0 rising (1 of 2)",
+        "melange: 1 rising (2 of 2)",
     ]
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.analysis.fleet.progress import within
+from planner.analysis.fleet.changes import plan_each, with_workloads, within
 from planner.api import solve_fleet
 from planner.candidates.fleet.gather import offers as offers_of
-from planner.errors import InputError
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.io.column_csv import records
 from planner.plans.fleet_plan import FleetPlan
@@ -110,19 +109,13 @@ def guarantees(
         found.append((ALL, "the plan that guarantees nothing", _without_all(fleet)))
     if plan is None:
         plan = solve_fleet(fleet, offers, within(progress, "as it is"))
-    rows = []
-    for index, (name, detail, without) in enumerate(found, 1):
-        part = within(progress, f"without {name} ({index} of {len(found)})")
-        rows.append(_cost(plan, name, detail, _solved(without, offers, part)))
-    return Guarantees(fleet.name, plan.status, plan.objective, plan.gap, tuple(rows))
-
-
-def _solved(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetPlan | None:
-    """Return the plan; none where what was guaranteed had made some statement needless."""
-    try:
-        return solve_fleet(fleet, offers, progress)
-    except InputError:
-        return None
+    changes = [(f"without {name}", without) for name, _, without in found]
+    plans = plan_each(changes, offers, progress, may_lack=True)
+    rows = tuple(
+        _cost(plan, name, detail, without)
+        for (name, detail, _), without in zip(found, plans, strict=True)
+    )
+    return Guarantees(fleet.name, plan.status, plan.objective, plan.gap, rows)
 
 
 def _cost(plan: FleetPlan, name: str, detail: str, without: FleetPlan | None) -> Guarantee:
@@ -163,7 +156,7 @@ def _loosened(fleet: Fleet) -> Iterator[Change]:
         if not count or (name == "no spot" and not any(pool.spot for pool in fleet.pools)):
             continue
         detail = f"{count} of {len(fleet.workloads)} workloads {_said(fleet, name, what)}"
-        yield name, detail, _changed(fleet, update)
+        yield name, detail, with_workloads(fleet, **update)
     if (lower := _lower(fleet)) is not None:
         detail = f"demand of {fleet.quantile} in place of {lower}"
         yield "confidence", detail, fleet.model_copy(update={"quantile": lower})
@@ -180,15 +173,10 @@ def _said(fleet: Fleet, name: str, what: str) -> str:
     return f"have {span} {what}"
 
 
-def _changed(fleet: Fleet, update: dict[str, Any]) -> Fleet:
-    workloads = tuple(one.model_copy(update=update) for one in fleet.workloads)
-    return fleet.model_copy(update={"workloads": workloads})
-
-
 def _without_all(fleet: Fleet) -> Fleet:
     for _, _, has, update in OF_WORKLOADS:
         if any(map(has, fleet.workloads)):
-            fleet = _changed(fleet, update)
+            fleet = with_workloads(fleet, **update)
     lower = _lower(fleet) or fleet.quantile
     return fleet.model_copy(update={"robustness": None, "quantile": lower})
 

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.analysis.fleet.progress import within
-from planner.api import solve_fleet
+from planner.analysis.fleet.changes import plan_each
 from planner.candidates.fleet.gather import offers as offers_of
 from planner.errors import InputError, Problem
 from planner.formulations.column_generation.pricing_loop import Progress
@@ -111,12 +110,11 @@ def price_of_robustness(
     if not 0 <= rise <= LARGEST_QUANTITY:
         raise InputError(Problem("a rise from 0, such as 0.5", f"{rise:g}", "rise"))
     offers = offers_of(fleet) if offers is None else offers
-    plans = []
+    changes = []
     for rising in range(most + 1):
         asked = Robustness(workloads=rising, rise=rise) if rising else None
-        part = within(progress, f"{rising} of at most {most} rising")
-        changed = fleet.model_copy(update={"robustness": asked})
-        plans.append(solve_fleet(changed, offers, part))
+        changes.append((f"{rising} rising", fleet.model_copy(update={"robustness": asked})))
+    plans = [plan for plan in plan_each(changes, offers, progress) if plan is not None]
     rows = tuple(_row(rising, plan, plans[0]) for rising, plan in enumerate(plans))
     return PriceOfRobustness(fleet.name, rise, rows)
 

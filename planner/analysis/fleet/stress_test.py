@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.analysis.fleet.progress import within
-from planner.api import solve_fleet
+from planner.analysis.fleet.changes import plan_each, with_workloads
 from planner.candidates.fleet.gather import offers as offers_of
 from planner.errors import InputError, Problem
 from planner.formulations.column_generation.pricing_loop import Progress
@@ -234,16 +233,15 @@ def compare_headrooms(
     if wrong := [part for part in headrooms if not 0 <= part < 1]:
         raise InputError(Problem("a head-room from 0 to below 1", f"{wrong[0]:g}", "headrooms"))
     offers = offers_of(fleet) if offers is None else offers
-    rows = []
-    for index, part in enumerate(headrooms, 1):
-        workloads = tuple(
-            one.model_copy(update={"headroom": float(part)}) for one in fleet.workloads
-        )
-        changed = fleet.model_copy(update={"workloads": workloads})
-        told = within(progress, f"head-room {part:.0%} ({index} of {len(headrooms)})")
-        plan = solve_fleet(changed, offers, told)
-        rows.append(_headroom(plan, changed, float(part), factor))
-    return Headrooms(fleet.name, factor, tuple(rows))
+    changed = [with_workloads(fleet, headroom=float(part)) for part in headrooms]
+    words = [f"head-room {part:.0%}" for part in headrooms]
+    plans = plan_each(list(zip(words, changed, strict=True)), offers, progress)
+    rows = tuple(
+        _headroom(plan, one, float(part), factor)
+        for plan, one, part in zip(plans, changed, headrooms, strict=True)
+        if plan is not None
+    )
+    return Headrooms(fleet.name, factor, rows)
 
 
 def _headroom(plan: FleetPlan, fleet: Fleet, part: float, factor: float) -> Headroom:
