@@ -22,7 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from planner import catalogue
-from planner.candidates.evaluate import Degrees, Evaluator
+from planner.candidates.evaluate import Evaluator
+from planner.candidates.forward_passes import Degrees
 from planner.catalogue.profile import Profile
 from planner.problem.instance import Instance, Pool, Workload
 from planner.problem.resolve import ResolvedInstance, resolve

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from planner.candidates.evaluate import Degrees, Evaluator
+from planner.candidates.evaluate import Evaluator
+from planner.candidates.forward_passes import Degrees
 from planner.problem.instance import Instance
 from planner.problem.resolve import resolve
 from planner.terms.forward_pass import Precision

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.candidates.evaluate import Degrees, Evaluator
+from planner.candidates.evaluate import Evaluator
+from planner.candidates.forward_passes import Degrees
 from planner.errors import InputError, Problem, did_you_mean
 from planner.io.csv_table import read_table
 from planner.problem.instance import Instance

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from planner.candidates.forward_passes import (
+    Degrees,
+    decoding_pass,
+    drafted,
+    prompt_pass,
+    verifying_pass,
+)
 from planner.problem.resolve import Drafting, ResolvedInstance, Supply
 from planner.terms import serving
 from planner.terms.communication import Communication, communication
 from planner.terms.forward import Sums, forward, timed
-from planner.terms.forward_pass import Floats, ForwardPass, Precision
+from planner.terms.forward_pass import Floats, Precision
 from planner.terms.memory_capacity import resident_bytes
 from planner.terms.operation_counts import OperationCounts, operation_counts
-from planner.terms.speculation import Drafted, drafting, tokens_per_round, verified_positions
-
-
-@dataclass(frozen=True, slots=True)
-class Degrees:
-    """The choices of deployments of one pool and precision; arrays that broadcast together."""
-
-    tensor_parallel: Floats
-    pipeline_parallel: Floats
-    batch: Floats
-    data_parallel: Floats
-    expert_parallel: Floats
+from planner.terms.speculation import Drafted, tokens_per_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +74,13 @@ class Evaluator:
         own = ranks = np.asarray(0.0)
         yielded = 1.0
         if draft is not None:
-            drafted = self._draft(draft, precision)
+            beside = self._draft(draft, precision)
             parts = Sums(
-                *(whole + gamma * one for whole, one in zip(verify, drafted.sums, strict=True))
+                *(whole + gamma * one for whole, one in zip(verify, beside.sums, strict=True))
             )
-            own = drafted.prefill
-            resident = resident + drafted.resident
-            ranks = drafted.tensor_parallel
+            own = beside.prefill
+            resident = resident + beside.resident
+            ranks = beside.tensor_parallel
             yielded = tokens_per_round(draft.acceptance, gamma, switches)
         degrees = self.degrees
         busy = prefill / degrees.data_parallel + own
@@ -95,26 +91,11 @@ class Evaluator:
         )
         return Timing(*parts, yielded, prefill + own, stall, resident, ranks)
 
-    def _pass(self, positions: int) -> ForwardPass:
-        workload, degrees = self.resolved.instance.workload, self.degrees
-        whole = self.resolved.switches.whole_layers
-        context = serving.context_while_decoding(workload.input_tokens, workload.output_tokens)
-        return ForwardPass(
-            degrees.tensor_parallel,
-            degrees.pipeline_parallel,
-            serving.micro_batch(degrees.batch, degrees.pipeline_parallel, whole=whole),
-            np.asarray(float(positions)),
-            np.asarray(context),
-            dp=degrees.data_parallel,
-            ep=degrees.expert_parallel,
-            imbalance=workload.expert_imbalance,
-        )
-
     def _verify(self, precision: Precision, gamma: int) -> Sums:
         resolved, rates = self.resolved, self.supply.rates
         key = (gamma, precision.activations)
         if self._counted is None or self._counted[0] != key:
-            step = self._pass(verified_positions(gamma, resolved.switches))
+            step = verifying_pass(resolved, self.degrees, gamma)
             done = operation_counts(resolved.llm, resolved.switches, step)
             size = precision.activation_bytes
             sent = communication(resolved.llm, size, rates, resolved.switches, step)
@@ -126,9 +107,7 @@ class Evaluator:
         """Seconds in which every attention group reads a prompt, side by side."""
         if precision not in self._prompt:
             resolved = self.resolved
-            decode = self._pass(resolved.instance.workload.input_tokens)
-            groups = self.degrees.data_parallel
-            step = replace(decode, sequences=groups, context=np.asarray(0.0), prefill=True)
+            step = prompt_pass(resolved, decoding_pass(resolved, self.degrees, 1))
             rates, switches = self.supply.rates, resolved.switches
             self._prompt[precision] = forward(resolved.llm, precision, rates, switches, step).step
         return self._prompt[precision]
@@ -153,16 +132,6 @@ class Evaluator:
     def _draft(self, draft: Drafting, precision: Precision) -> Drafted:
         key = (draft.name, precision)
         if key not in self._drafted:
-            workload = self.resolved.instance.workload
-            self._drafted[key] = drafting(
-                draft.llm,
-                precision,
-                self.supply.rates,
-                self.resolved.switches,
-                target=self._pass(1),
-                batch=self.degrees.batch,
-                prompt=float(workload.input_tokens),
-                longest=float(workload.input_tokens + workload.output_tokens),
-                own=draft.own,
-            )
+            rates = self.supply.rates
+            self._drafted[key] = drafted(self.resolved, rates, draft, precision, self.degrees)
         return self._drafted[key]

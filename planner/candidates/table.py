@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from planner.candidates.evaluate import Degrees, Evaluator, Timing
+from planner.candidates.evaluate import Evaluator, Timing
+from planner.candidates.forward_passes import Degrees
 from planner.problem.instance import Workload
 from planner.problem.label import label
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from planner.candidates.forward_passes import Degrees, drafted, prompt_pass, verifying_pass
 from planner.candidates.table import Candidates
 from planner.problem.resolve import ResolvedInstance
-from planner.terms import serving
 from planner.terms.forward import Terms, forward
 from planner.terms.forward_pass import ForwardPass, Precision
-from planner.terms.speculation import Drafted, drafting, verified_positions
+from planner.terms.speculation import Drafted
 
 CAUSES = ("arithmetic", "memory", "network", "latency")
 STALL, DRAFT = "stall", "draft"
@@ -60,9 +60,9 @@ class Limit:
 def speed_limit(resolved: ResolvedInstance, table: Candidates, row: int) -> Limit:
     """Return what takes longest of the time per output token of one deployment."""
     one = table.take(np.asarray([row]))
-    verify, drafted = _passes(resolved, one)
+    verify, beside = _passes(resolved, one)
     found = _of_pass(resolved, one, verify)
-    _add_draft(found, drafted, int(one.gamma[0]))
+    _add_draft(found, beside, int(one.gamma[0]))
     stall = float(one.stall_seconds[0] * one.tokens_per_round[0])
     found[STALL] = {STALL: stall}
     return _largest(found, float(one.tpot_seconds[0] * one.tokens_per_round[0]))
@@ -75,21 +75,15 @@ def first_token_limit(resolved: ResolvedInstance, table: Candidates, row: int) -
     arithmetic of drafting.
     """
     one = table.take(np.asarray([row]))
-    verify, drafted = _passes(resolved, one)
-    prompt = replace(
-        verify,
-        sequences=verify.dp,
-        positions=np.asarray(float(resolved.instance.workload.input_tokens)),
-        context=np.asarray(0.0),
-        prefill=True,
-    )
+    verify, beside = _passes(resolved, one)
+    prompt = prompt_pass(resolved, verify)
     found, reading = _of_pass(resolved, one, verify), _of_pass(resolved, one, prompt)
     for cause, parts in reading.items():
         for part, seconds in parts.items():
             found[cause][part] += seconds
-    _add_draft(found, drafted, int(one.gamma[0]))
-    if drafted is not None:
-        found["arithmetic"][DRAFT] += float(drafted.prefill)
+    _add_draft(found, beside, int(one.gamma[0]))
+    if beside is not None:
+        found["arithmetic"][DRAFT] += float(beside.prefill)
     return _largest(found, float(one.time_to_first_token_seconds[0]))
 
 
@@ -100,10 +94,10 @@ def _largest(found: Seconds, whole: float) -> Limit:
     return Limit(cause, words.get(part) or PARTS[cause, part], found[cause][part] / whole)
 
 
-def _add_draft(found: Seconds, drafted: Drafted | None, gamma: int) -> None:
-    if drafted is not None:
+def _add_draft(found: Seconds, beside: Drafted | None, gamma: int) -> None:
+    if beside is not None:
         for cause in CAUSES:
-            found[cause][DRAFT] = gamma * float(getattr(drafted.sums, cause))
+            found[cause][DRAFT] = gamma * float(getattr(beside.sums, cause))
 
 
 def _of_pass(resolved: ResolvedInstance, one: Candidates, step: ForwardPass) -> Seconds:
@@ -128,38 +122,11 @@ def _precision(resolved: ResolvedInstance, one: Candidates) -> Precision:
 
 def _passes(resolved: ResolvedInstance, one: Candidates) -> tuple[ForwardPass, Drafted | None]:
     """Return the pass that decodes or verifies, and the draft where there is one."""
-    workload, switches = resolved.instance.workload, resolved.switches
-    tp, pp, dp, ep, batch = (
-        np.asarray(float(column[0]))
-        for column in (
-            one.tensor_parallel,
-            one.pipeline_parallel,
-            one.data_parallel,
-            one.expert_parallel,
-            one.batch,
-        )
+    degrees = Degrees(
+        *(np.asarray(float(getattr(one, field.name)[0])) for field in fields(Degrees))
     )
-    verify = ForwardPass(
-        tp,
-        pp,
-        serving.micro_batch(batch, pp, whole=switches.whole_layers),
-        np.asarray(float(verified_positions(int(one.gamma[0]), switches))),
-        np.asarray(serving.context_while_decoding(workload.input_tokens, workload.output_tokens)),
-        dp=dp,
-        ep=ep,
-        imbalance=workload.expert_imbalance,
-    )
+    verify = verifying_pass(resolved, degrees, int(one.gamma[0]))
     if not one.draft[0]:
         return verify, None
-    chosen = resolved.drafts[one.draft[0] - 1]
-    return verify, drafting(
-        chosen.llm,
-        _precision(resolved, one),
-        resolved.pools[one.pool[0]].rates,
-        switches,
-        target=replace(verify, positions=np.asarray(1.0)),
-        batch=batch,
-        prompt=float(workload.input_tokens),
-        longest=float(workload.input_tokens + workload.output_tokens),
-        own=chosen.own,
-    )
+    rates, draft = resolved.pools[one.pool[0]].rates, resolved.drafts[one.draft[0] - 1]
+    return verify, drafted(resolved, rates, draft, _precision(resolved, one), degrees)

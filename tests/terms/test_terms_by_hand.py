@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from planner import catalogue
-from planner.candidates.evaluate import Degrees, Evaluator
+from planner.candidates.evaluate import Evaluator
+from planner.candidates.forward_passes import Degrees
 from planner.catalogue.profile import Measured
 from planner.problem.instance import Instance
 from planner.problem.resolve import resolve

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from planner.candidates.forward_passes import Degrees, drafted, prompt_pass, verifying_pass
 from planner.plans.plan import Plan
-from planner.problem.resolve import Drafting, ResolvedInstance, Supply
-from planner.terms import serving
+from planner.problem.resolve import ResolvedInstance, Supply
 from planner.terms.forward import Terms, forward
 from planner.terms.forward_pass import ForwardPass, Precision
-from planner.terms.speculation import Drafted, drafting, verified_positions
+from planner.terms.speculation import Drafted
 
 TERMS = ("arithmetic", "memory", "network", "latency", "stall")
 
@@ -86,31 +86,20 @@ Row = tuple[str, str, float, float]
 
 
 def _parts(resolved: ResolvedInstance, supply: Supply, plan: Plan) -> Iterator[Row]:
-    target = _pass(resolved, plan)
+    degrees = Degrees(
+        *(np.asarray(float(getattr(plan, field.name) or 1)) for field in fields(Degrees))
+    )
+    target = verifying_pass(resolved, degrees, plan.gamma or 0)
     precision = Precision(plan.weight_precision, plan.kv_precision)
     timed = forward(resolved.llm, precision, supply.rates, resolved.switches, target)
     yield from _round_parts(timed, supply.rates.step_seconds)
-    drafted = _drafted(resolved, supply, plan, target, precision)
-    if drafted is not None:
-        yield from _drafting_parts(drafted, plan.gamma or 0, supply.rates.combine_power)
+    beside = None
+    if plan.gamma:
+        [draft] = [draft for draft in resolved.drafts if draft.name == plan.draft]
+        beside = drafted(resolved, supply.rates, draft, precision, degrees)
+        yield from _drafting_parts(beside, plan.gamma, supply.rates.combine_power)
     if resolved.switches.prefill == "colocated":
-        yield from _stall_parts(resolved, supply, plan, target, drafted)
-
-
-def _pass(resolved: ResolvedInstance, plan: Plan) -> ForwardPass:
-    """Return the pass that decodes one position, or verifies what was drafted."""
-    workload, switches = resolved.instance.workload, resolved.switches
-    batch, stages = (np.asarray(float(n or 1)) for n in (plan.batch, plan.pipeline_parallel))
-    return ForwardPass(
-        np.asarray(float(plan.tensor_parallel or 1)),
-        stages,
-        serving.micro_batch(batch, stages, whole=switches.whole_layers),
-        np.asarray(float(verified_positions(plan.gamma or 0, switches))),
-        np.asarray(serving.context_while_decoding(workload.input_tokens, workload.output_tokens)),
-        dp=np.asarray(float(plan.data_parallel or 1)),
-        ep=np.asarray(float(plan.expert_parallel or 1)),
-        imbalance=workload.expert_imbalance,
-    )
+        yield from _stall_parts(resolved, supply, plan, target, beside)
 
 
 def _weights(arithmetic: float, memory: float, power: float) -> dict[str, float]:
@@ -139,34 +128,8 @@ def _round_parts(timed: Terms, step_overhead: float) -> Iterator[Row]:
         yield term, words, seconds, seconds * weights.get(term, 1.0)
 
 
-def _drafted(
-    resolved: ResolvedInstance,
-    supply: Supply,
-    plan: Plan,
-    target: ForwardPass,
-    precision: Precision,
-) -> Drafted | None:
-    chosen: Drafting | None = None
-    if plan.gamma:
-        [chosen] = [draft for draft in resolved.drafts if draft.name == plan.draft]
-    if chosen is None:
-        return None
-    workload = resolved.instance.workload
-    return drafting(
-        chosen.llm,
-        precision,
-        supply.rates,
-        resolved.switches,
-        target=target,
-        batch=np.asarray(float(plan.batch or 1)),
-        prompt=float(workload.input_tokens),
-        longest=float(workload.input_tokens + workload.output_tokens),
-        own=chosen.own,
-    )
-
-
-def _drafting_parts(drafted: Drafted, gamma: int, power: float) -> Iterator[Row]:
-    sums = drafted.sums
+def _drafting_parts(beside: Drafted, gamma: int, power: float) -> Iterator[Row]:
+    sums = beside.sums
     weights = _weights(float(sums.arithmetic), float(sums.memory), power)
     for term in TERMS[:4]:
         seconds = gamma * float(getattr(sums, term))
@@ -178,24 +141,19 @@ def _stall_parts(
     supply: Supply,
     plan: Plan,
     target: ForwardPass,
-    drafted: Drafted | None,
+    beside: Drafted | None,
 ) -> Iterator[Row]:
     """Yield what of other users' prompts is waited for, by the term of reading them (T39)."""
     workload, groups = resolved.instance.workload, float(target.dp)
-    reading = replace(
-        target,
-        sequences=target.dp,
-        positions=np.asarray(float(workload.input_tokens)),
-        context=np.asarray(0.0),
-        prefill=True,
-    )
     precision = Precision(plan.weight_precision, plan.kv_precision)
-    timed = forward(resolved.llm, precision, supply.rates, resolved.switches, reading)
+    timed = forward(
+        resolved.llm, precision, supply.rates, resolved.switches, prompt_pass(resolved, target)
+    )
     prompts = (plan.batch or 1) / workload.output_tokens / float(target.pp)
     weights = _weights(float(timed.arithmetic), float(timed.memory), timed.combine_power)
     for term in TERMS[:4]:
         seconds = prompts / groups * float(getattr(timed, term)) * weights.get(term, 1.0)
         yield "stall", f"{term} of others' prompts", seconds, seconds
-    if drafted is not None:
-        own = prompts * float(drafted.prefill)
+    if beside is not None:
+        own = prompts * float(beside.prefill)
         yield "stall", "others' prompts read by the draft", own, own
