@@ -32,7 +32,9 @@ from planner.errors import InputError
 from planner.infeasibility.diagnosis import diagnose
 from planner.io.overrides import changed
 from planner.problem.resolve import resolve
+from planner.reporting.html.plan_charts import tornado_chart
 from planner.reporting.plots.tornado import plot_tornado
+from planner.reporting.tornado import tornado
 from planner.terms.forward_pass import Precision
 from planner.verification.recompute import Decisions, recomputed
 
@@ -601,7 +603,7 @@ def test_the_command_answers_first_and_fits_a_terminal(tmp_path):
     result = run(CHAT, "--csv", tmp_path / "e.csv", "--json", tmp_path / "e.json")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("llama-3.1-70b-chat: 40 x h100-sxm at $80.00/h.")
-    assert "h200-sxm becomes the\nchoice below $2.50/h." in result.stdout
+    assert "h200-sxm becomes the choice below $2.50/h." in " ".join(result.stdout.split())
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert json.loads((tmp_path / "e.json").read_text("utf-8"))["by"] == 0.1
     assert (tmp_path / "e.csv").read_text("utf-8").startswith("section,item,quantity,value\n")
@@ -652,7 +654,19 @@ def test_the_tornado_is_text_and_the_same_bytes_every_time(tmp_path):
     texts = [node.text for node in ET.fromstring(one).iter("{http://www.w3.org/2000/svg}text")]
     names = [row.assumption for row in chat().sensitivities if not row.negligible]
     assert [text for text in texts if text in names] == names
-    assert {"10 % lower", "10 % higher", "$ per hour", "88", "72"} <= set(texts)
+    assert {"10 % lower", "10 % higher", "$ per hour", "$88.00/h", "$72.00/h"} <= set(texts)
+
+
+def test_a_tornado_shows_the_same_on_a_page_as_in_a_file(tmp_path):
+    plot_tornado(tmp_path / "one.svg", chat())
+    drawn = ET.parse(tmp_path / "one.svg").iter("{http://www.w3.org/2000/svg}text")
+    texts, chart = {node.text for node in drawn}, tornado(chat())
+    page = tornado_chart(chart)
+    assert chart.rows
+    for name, *bars in chart.rows:
+        assert name in texts and name in page
+        for bar in bars:
+            assert bar.text in {*texts, ""} and bar.text in page
 
 
 def test_the_page_shows_what_the_command_prints():

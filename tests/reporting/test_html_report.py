@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 import planner
 from planner.io.output import cell
 from planner.plans.plan import Plan, write_csv
-from planner.reporting.html import number_format, svg
+from planner.reporting import number_format
+from planner.reporting.html import svg
 from planner.reporting.html.page import linked, written
 from planner.reporting.html.report_data import Findings, gathered
 

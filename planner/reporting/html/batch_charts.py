@@ -8,9 +8,10 @@ from statistics import median
 
 from markupsafe import Markup
 
-from planner.reporting.html import number_format
+from planner.reporting import number_format
 from planner.reporting.html.batch_section import Batch, Record, cost, speed
 from planner.reporting.html.svg import WIDE, Scale, Size, axes, drawn, fitted, mark, path
+from planner.reporting.words import UNITS
 
 SHAPES = ("dot", "square", "triangle", "diamond", "down", "plus")
 OTHERS = "others"
@@ -77,7 +78,7 @@ def _cell(one: Placed, width: float) -> tuple[int, int, str]:
 
 def _scatter(batch: Batch, points: Sequence[Record], size: Size) -> Markup:
     x, y = _scales(points, size)
-    names = ("tokens per second for each user", "$ per million output tokens")
+    names = (UNITS["tokens_per_second_per_request"], UNITS["dollars_per_million_tokens"])
     marks = [
         mark(shape, at, f"pt kind-{shape}", _told(row))
         for at, shape, row in _placed(batch, points, size)
@@ -131,7 +132,7 @@ def _band(field: str, groups: list[tuple[float, list[float]]], size: Size) -> Ma
         mark("dot", at, "pt dot", f"{field} {number_format.plain(value)}\n{_range(costs)}")
         for at, (value, costs) in zip(middle, groups, strict=True)
     ]
-    names = (field.rpartition(".")[2].replace("_", " "), "$ per million output tokens")
+    names = (field.rpartition(".")[2].replace("_", " "), UNITS["dollars_per_million_tokens"])
     drawing = [axes(size, x, y, names, number_format.plain), path([*upper, *lower[::-1]], "band")]
     return Markup("").join([*drawing, path(middle, "front"), *dots])
 

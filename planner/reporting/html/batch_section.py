@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.io.output import cell
 from planner.plans.read_csv import read_plans, read_plans_table
-from planner.reporting.html import number_format
+from planner.reporting import number_format
 from planner.reporting.html.plan_section import Figure
 from planner.reporting.html.tables import Row, Table, table
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from planner.analysis.explanation.break_even import BreakEven, SpeedStep
-from planner.analysis.explanation.runner_ups import Miss, RunnerUp
-from planner.analysis.explanation.sensitivity import Sensitivity
 from planner.analysis.explanation.time_breakdown import TERMS
-from planner.analysis.explanation.what_if import Choice, WhatIf
+from planner.analysis.explanation.what_if import WhatIf
 from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.plans.plan import Plan
-from planner.problem.tolerances import TIE
-from planner.reporting.html import number_format
-from planner.reporting.html.plan_charts import TERM_WORDS, exposed_by
+from planner.reporting import number_format
+from planner.reporting.explanation_text import (
+    TERM_WORDS,
+    copies,
+    end_value,
+    exposed_by,
+    listed_parts,
+    loses,
+    milliseconds,
+    nearest_prices,
+    noticeable,
+    outcome,
+    price_outcome,
+    value,
+)
 from planner.reporting.html.report_data import Findings
 from planner.reporting.html.tables import Row, Table, table
 from planner.reporting.words import words_of
 
-LEAST_SHARE = 0.001
-"""Parts of the time below this share of a token's are not listed."""
 PLACES = {"2": "second best", "3": "third best"}
 MOST_RUNNERS, MOST_PRICES = 20, 12
 
@@ -73,8 +81,8 @@ def time_table(found: Findings) -> Table:
         seconds = sum(part.seconds for part in parts if part.term == term)
         cells = (
             TERM_WORDS[term],
-            _ms(seconds),
-            _ms(noticeable),
+            milliseconds(seconds),
+            milliseconds(noticeable),
             number_format.share(noticeable / whole),
         )
         rows.append(Row(cells, strong=True))
@@ -82,22 +90,17 @@ def time_table(found: Findings) -> Table:
             Row(
                 (
                     one.part,
-                    _ms(one.seconds),
-                    _ms(one.exposed_seconds),
+                    milliseconds(one.seconds),
+                    milliseconds(one.exposed_seconds),
                     number_format.share(one.share),
                 ),
                 part=True,
             )
-            for one in sorted(parts, key=lambda one: -one.seconds)
-            if one.term == term and one.seconds >= LEAST_SHARE * whole
+            for one in listed_parts(found.explanation, term)
         ]
-    rows.append(Row(("in all", "", _ms(whole), "100 %"), strong=True))
+    rows.append(Row(("in all", "", milliseconds(whole), "100 %"), strong=True))
     columns = "Part | Takes (ms) | Waited for (ms) | Share"
     return table("Time of one output token, part by part", columns, rows, (1, 2, 3), compact=True)
-
-
-def _ms(seconds: float) -> str:
-    return f"{1e3 * seconds:,.3f}"
 
 
 def legend(found: Findings) -> list[tuple[str, str, str]]:
@@ -121,37 +124,11 @@ def runner_ups(found: Findings) -> Table:
         name = f"{words_of(one.differs_in)} {one.value}"
         if one.differs_in == "anything":
             name = PLACES.get(one.value, f"number {one.value}")
-        best = "–" if one.misses else _value(found, one.choice.objective)
-        rows.append(Row((name, f"{one.choice.gpus:,}", best, _loses(found, one), _each(one))))
+        best = "–" if one.misses else value(found.plan, one.choice.objective)
+        against, each = loses(found.plan, one), number_format.layout(one.choice)
+        rows.append(Row((name, f"{one.choice.gpus:,}", best, against, each)))
     columns = "With | Accelerators | Then | Against the plan | One replica"
     return table("The best deployments that differ from the plan", columns, rows, (1, 2))
-
-
-def _each(one: RunnerUp) -> str:
-    return number_format.layout(one.choice)
-
-
-def _value(found: Findings, objective: float) -> str:
-    return number_format.objective(found.plan.objective_name, objective)
-
-
-def _loses(found: Findings, one: RunnerUp) -> str:
-    if one.misses:
-        return "impossible: " + "; ".join(map(_missed, one.misses))
-    plan, choice = found.plan, one.choice
-    loses, objective = one.loses or 0.0, abs(plan.objective or 1.0)
-    if loses > TIE * objective:
-        word = "slower" if plan.objective_name.startswith("tokens") else "more"
-        return f"{number_format.share(loses / objective)} {word}"
-    if choice.gpus > (plan.gpus or 0):
-        return "equal, but more accelerators"
-    faster = (plan.tokens_per_second_per_request or 0.0) > choice.tokens_per_second_per_request
-    return "equal, but slower for each user" if faster else "equal"
-
-
-def _missed(miss: Miss) -> str:
-    attained, limit = (number_format.quantity(v, miss.unit) for v in (miss.attained, miss.limit))
-    return f"{words_of(miss.requirement)} {attained}, asked {limit}"
 
 
 def speed_table(found: Findings) -> Table | None:
@@ -189,36 +166,18 @@ def supplies(found: Findings) -> list[str]:
             lead = f"With {one.gpus:,} {pool}, one more than can be had"
             if found.supply.gpus is None:
                 lead = f"With at most {one.gpus:,} {pool}, one more than the plan uses"
-        told.append(f"{lead}: {_outcome(found, one.supposition)}.")
+        told.append(f"{lead}: {outcome(found.plan, one.supposition)}.")
     for step in found.explanation.supply_steps:
         told.append(
             f"From {step.gpus:,} {step.pool} on, {step.missing:,} more than there are, a better "
-            f"plan is possible: {_value(found, step.objective)}."
+            f"plan is possible: {value(found.plan, step.objective)}."
         )
     return told
 
 
-def _outcome(found: Findings, supposed: WhatIf) -> str:
-    if supposed.objective is None or supposed.plan is None:
-        return "no deployment meets every requirement"
-    if not supposed.differs_in:
-        return "the same plan"
-    plan = supposed.plan
-    return f"{_value(found, supposed.objective)}, with {_copies(plan)}"
-
-
-def _copies(one: Plan | Choice) -> str:
-    lead = "" if one.replicas == 1 else f"{one.replicas:,} replicas of "
-    return f"{lead}{number_format.layout(one)}"
-
-
 def prices(found: Findings) -> list[str]:
     """Say at which prices the choice changes; the chosen pool first, then the nearest."""
-
-    def distance(one: BreakEven) -> tuple[bool, float]:
-        return not one.chosen, -(one.break_even or 0.0) / (one.dollars_per_gpu_hour or 1e18)
-
-    near = sorted(found.explanation.prices, key=distance)
+    near = nearest_prices(found.explanation.prices)
     told = [_price(one) for one in near[:MOST_PRICES]]
     more = len(near) - MOST_PRICES
     return [*told, f"{more} other pools are farther from being the choice."] if more > 0 else told
@@ -227,27 +186,14 @@ def prices(found: Findings) -> list[str]:
 def _price(one: BreakEven) -> str:
     today = one.dollars_per_gpu_hour
     now = "no known price" if today is None else f"today {number_format.dollars(today)}"
-    if one.never:
-        return f"{one.pool} ({now}): no deployment of it would do at any price."
-    if one.break_even is None:
-        return f"{one.pool} ({now}): its price does not change the choice."
+    if one.never or one.break_even is None:
+        return f"{one.pool} ({now}): {price_outcome(one)}."
     limit = f"{number_format.dollars(one.break_even)} an hour"
     if one.chosen:
         then = f"{one.otherwise} is" if one.otherwise else "nothing is possible"
         return f"{one.pool} stays the choice up to {limit} ({now}); above it, {then}."
-    how = f": {_copies(one.choice)}" if one.choice else ""
+    how = f": {copies(one.choice)}" if one.choice else ""
     return f"{one.pool} becomes the choice below {limit} ({now}){how}."
-
-
-def noticeable(found: Findings) -> list[Sensitivity]:
-    """Return the assumptions that matter, the widest swing first."""
-    return [one for one in found.explanation.sensitivities if not one.negligible]
-
-
-def negligible(found: Findings) -> str:
-    """Name the assumptions that do not matter."""
-    names = [one.assumption for one in found.explanation.sensitivities if one.negligible]
-    return number_format.listed(names) if names else ""
 
 
 def sensitivity_table(found: Findings) -> Table:
@@ -255,9 +201,10 @@ def sensitivity_table(found: Findings) -> Table:
     by = f"{100 * found.explanation.by:.3g} %"
 
     def end(one: WhatIf) -> str:
-        value = "impossible" if one.objective is None else _value(found, one.objective)
-        return f"{value} ◆" if one.moves else value
+        return f"{end_value(found.plan, one)}{' ◆' if one.moves else ''}"
 
-    rows = [Row((one.assumption, end(one.low), end(one.high))) for one in noticeable(found)]
+    rows = [
+        Row((one.assumption, end(one.low), end(one.high))) for one in noticeable(found.explanation)
+    ]
     columns = f"Assumption | {by} lower | {by} higher"
     return table("The same in numbers", columns, rows, (1, 2), compact=True, told=False)

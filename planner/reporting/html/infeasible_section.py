@@ -8,7 +8,7 @@ from planner.infeasibility.relaxed_plan import RelaxedPlan
 from planner.infeasibility.search_extension import SearchExtension
 from planner.infeasibility.wording import attained, change_words, number
 from planner.problem.limits import FIRST_TOKEN
-from planner.reporting.html import number_format
+from planner.reporting import number_format
 from planner.reporting.html.tables import Row, Table, table
 
 LEADS = {

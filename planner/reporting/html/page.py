@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from planner.problem.instance import Instance
+from planner.reporting.explanation_text import negligible
 from planner.reporting.html import (
     explanation_section,
     infeasible_section,
@@ -24,6 +25,7 @@ from planner.reporting.html import (
     sources_section,
 )
 from planner.reporting.html.report_data import Findings, gathered
+from planner.reporting.tornado import tornado
 from planner.version import __version__
 
 if TYPE_CHECKING:
@@ -124,12 +126,9 @@ def _frontier(found: Findings) -> dict[str, Any]:
 
 def _plan(found: Findings) -> dict[str, Any]:
     plan, explanation = found.plan, found.explanation
-    noticeable = explanation_section.noticeable(found)
-    shown: dict[str, Any] = {"tornado": None}
-    if noticeable:
-        value, aim = plan.objective or 0.0, plan.objective_name
-        shown = {"tornado": plan_charts.tornado(noticeable, aim, value, explanation.by)}
-    return shown | {
+    swings = tornado(explanation)
+    return {
+        "tornado": plan_charts.tornado_chart(swings) if swings.rows else None,
         "headline": plan_section.headline(found),
         "reasons": plan_section.reasons(found),
         "sureness": sources_section.sureness(found),
@@ -143,9 +142,9 @@ def _plan(found: Findings) -> dict[str, Any]:
         "supplies": explanation_section.supplies(found),
         "break_even": explanation_section.prices(found),
         "by": f"{100 * explanation.by:.3g} %",
-        "left_out": max(0, len(noticeable) - plan_charts.MOST_ROWS),
+        "left_out": swings.left_out,
         "sensitivity_table": explanation_section.sensitivity_table(found),
-        "unfelt": explanation_section.negligible(found),
+        "unfelt": negligible(explanation),
         "launch": plan_section.launch(found),
         "quotes": sources_section.quotes(found),
         "constants": sources_section.constants(found),

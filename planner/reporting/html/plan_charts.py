@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from planner.analysis.explanation.sensitivity import Sensitivity
 from planner.analysis.explanation.time_breakdown import TERMS, TimePart
-from planner.analysis.explanation.what_if import WhatIf
 from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.plans.plan import Plan
-from planner.problem.tolerances import ROUNDING
-from planner.reporting.html import number_format
+from planner.reporting import number_format
+from planner.reporting.explanation_text import TERM_WORDS, exposed_by, value
 from planner.reporting.html.svg import Scale, Size, axes, drawn, fitted, line, mark, path
 from planner.reporting.html.svg import tag as element
 from planner.reporting.html.svg import text as words
+from planner.reporting.tornado import Bar, Tornado
+from planner.reporting.words import UNITS
 
 APART = 3.0
 """Pixels by which points must lie apart to be drawn as dots of their own."""
-TERM_WORDS: Mapping[str, str] = {
-    "arithmetic": "arithmetic",
-    "memory": "reading memory",
-    "network": "sending data between accelerators",
-    "latency": "launches and message latency",
-    "stall": "other users’ prompts",
-}
 BAR = Size(720, 84, 0, 0, 0, 0, narrow=False), Size(340, 84, 0, 0, 0, 0, narrow=True)
-MOST_ROWS = 14
 ROW = 38
 LONGEST_NAME = 24
 """Letters of an assumption's name that have room; the rest is told by the mark."""
-BEYOND = 0.14
-"""How far a bar without an end goes, as a part of the others' span."""
 
 
 def frontier_chart(found: Frontier, plan: Plan | None) -> str:
@@ -72,7 +62,7 @@ def _frontier(found: Frontier, plan: Plan | None, size: Size) -> Markup:
     costs = [*map(cost_of, shown), *([ceiling] if ceiling else [])]
     x = fitted(speeds, left, right, log=True, pad=0.04)
     y = fitted(costs, bottom, top, log=True)
-    names = ("tokens per second for each user", "$ per million output tokens")
+    names = (UNITS["tokens_per_second_per_request"], UNITS["dollars_per_million_tokens"])
     parts = [axes(size, x, y, names, number_format.plain)]
     parts += _limits(size, (x, y), target, ceiling)
     stairs = [(x.at(speed_of(one)), y.at(cost_of(one))) for one in found.points]
@@ -151,11 +141,6 @@ def time_bar(parts: Sequence[TimePart], whole: float) -> str:
     return drawn(lambda size: _bar(shares, whole, size), f"{said}.", BAR)
 
 
-def exposed_by(parts: Sequence[TimePart], term: str) -> float:
-    """Return the seconds of a token that a user waits for one term."""
-    return sum(part.exposed_seconds for part in parts if part.term == term)
-
-
 def _bar(shares: Sequence[tuple[str, float]], whole: float, size: Size) -> Markup:
     at, found = 1.0, []
     for term, part in shares:
@@ -179,92 +164,57 @@ def _bar(shares: Sequence[tuple[str, float]], whole: float, size: Size) -> Marku
     return Markup("").join(found)
 
 
-def tornado(rows: Sequence[Sensitivity], aim: str, value: float, by: float) -> str:
-    """Draw how far each assumption moves the objective when it is lowered and raised.
-
-    Parameters
-    ----------
-    rows : sequence of Sensitivity
-        The widest swing first; only the first `MOST_ROWS` are drawn.
-    aim : str
-        Name of the objective.
-    value : float
-        The plan's.
-    by : float
-        Part by which assumptions were changed.
-    """
-    shown = rows[:MOST_ROWS]
-    first = shown[0]
+def tornado_chart(found: Tornado) -> str:
+    """Draw how far each assumption moves the objective when it is lowered and raised."""
+    lines = len(found.rows)
+    name, low, high = found.rows[0]
     said = (
-        f"{len(shown)} assumptions, each {100 * by:.3g} % lower and higher. {first.assumption} "
-        f"matters most: {_end(first.low, aim)} and {_end(first.high, aim)}."
+        f"{lines} assumptions, each {100 * found.by:.3g} % lower and higher. {name} "
+        f"matters most: {low.text or 'no change'} and {high.text or 'no change'}."
     )
-    lines = len(shown)
     sizes = (
         Size(720, 64 + lines * ROW, 262, 92, 30, 24, narrow=False),
         Size(340, 64 + lines * (ROW + 16), 84, 92, 30, 24, narrow=True),
     )
-    return drawn(lambda size: _tornado(shown, aim, value, size), said, sizes)
+    return drawn(lambda size: _tornado(found, size), said, sizes)
 
 
-def _end(end: WhatIf, aim: str) -> str:
-    return "impossible" if end.objective is None else number_format.objective(aim, end.objective)
-
-
-def _tornado(rows: Sequence[Sensitivity], aim: str, value: float, size: Size) -> Markup:
+def _tornado(found: Tornado, size: Size) -> Markup:
     left, right, top, bottom = size.inner
-    ends = [end.objective for row in rows for end in (row.low, row.high)]
-    known = [*(end for end in ends if end is not None), value]
-    span = (max(known) - min(known)) or abs(value) * 0.1 or 1.0
-    impossible = any(end is None for end in ends)
-    high = max([*known, *([value + BEYOND * span] if impossible else [])])
-    x = Scale(min(known), high, left, right, log=False)
+    high = max([found.high, *(bar.to for bar in found.bars)])
+    x = Scale(found.low, high, left, right, log=False)
     step = ROW + (16 if size.narrow else 0)
-    zero = x.at(value)
-    found = [words(zero, 18, f"now {number_format.objective(aim, value)}", "label", "middle")]
-    for number, row in enumerate(rows):
+    zero = x.at(found.objective)
+    now = f"now {value(found.plan, found.objective)}"
+    drawing = [words(zero, 18, now, "label", "middle")]
+    for number, (name, lower, higher) in enumerate(found.rows):
         y = top + 4.0 + number * step
-        name = row.assumption
-        name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-        if size.narrow:
-            found.append(words(0, y + 10, name, "row"))
-            y += 16
-        else:
-            found.append(words(0, y + 20, name, "row"))
-        ends_of = ((row.low, "lower", y), (row.high, "higher", y + 15))
-        for end, side, at in ends_of:
-            found.append(_side(row, end, side, (x, at), (aim, value, BEYOND * span)))
-    found.append(line((zero, top - 4), (zero, bottom), "axis"))
-    return Markup("").join(found)
+        short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+        drawing.append(words(0, y + (10 if size.narrow else 20), short, "row"))
+        y += 16 if size.narrow else 0
+        drawing.append(_side(name, lower, "lower", (x, zero, y)))
+        drawing.append(_side(name, higher, "higher", (x, zero, y + 15)))
+    drawing.append(line((zero, top - 4), (zero, bottom), "axis"))
+    return Markup("").join(drawing)
 
 
-def _side(
-    row: Sensitivity,
-    end: WhatIf,
-    side: str,
-    place: tuple[Scale, float],
-    measure: tuple[str, float, float],
-) -> Markup:
+def _side(name: str, bar: Bar, side: str, place: tuple[Scale, float, float]) -> Markup:
     """Draw one end of one assumption, its value, and a mark where another layout is best."""
-    (x, y), (aim, value, beyond) = place, measure
-    to = value + beyond if end.objective is None else end.objective
-    start, stop = sorted((x.at(value), x.at(to)))
-    moved = ", with another layout" if end.moves else ""
-    told = f"{row.assumption}, {side}\n{_end(end, aim)}{moved}"
-    kind = "impossible" if end.objective is None else side
-    bar = element(
+    x, zero, y = place
+    start, stop = sorted((zero, x.at(bar.to)))
+    moved = ", with another layout" if bar.moves else ""
+    drawing = element(
         "rect",
-        element("title", told),
+        element("title", f"{name}, {side}\n{bar.text or 'no change'}{moved}"),
         x=start,
         y=y,
         width=max(stop - start, 1.0),
         height=14.0,
-        class_=f"pt seg fill-{kind}",
+        class_=f"pt seg fill-{'impossible' if bar.impossible else side}",
     )
-    if end.objective is not None and abs(to - value) <= ROUNDING * abs(value) and not end.moves:
-        return bar
-    rises = to >= value
-    symbol = " ◆" if end.moves else ""
-    label = f"{_end(end, aim)}{symbol}"
-    at = x.at(to) + (5 if rises else -5)
-    return bar + words(at, y + 11, label, "value", "start" if rises else "end")
+    if not bar.text:
+        return drawing
+    rises = x.at(bar.to) >= zero
+    label = f"{bar.text}{' ◆' if bar.moves else ''}"
+    at = x.at(bar.to) + (5 if rises else -5)
+    return drawing + words(at, y + 11, label, "value", "start" if rises else "end")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.analysis.explanation.slacks import Slack
-from planner.analysis.explanation.time_breakdown import TERMS
 from planner.io.output import cell
 from planner.plans.plan import Plan
 from planner.problem.limits import DEMAND
-from planner.reporting.html import number_format
-from planner.reporting.html.plan_charts import TERM_WORDS, exposed_by
+from planner.reporting import number_format
+from planner.reporting.explanation_text import TERM_WORDS, largest_term, value
 from planner.reporting.html.report_data import Findings
 from planner.reporting.html.tables import Row, Table, table
 from planner.reporting.words import words_of
@@ -63,20 +62,18 @@ def reasons(found: Findings) -> str:
     """Return what a user waits for and what makes the plan cost what it does."""
     plan, explanation = found.plan, found.explanation
     whole = plan.tpot_seconds or 1.0
-    largest = max(TERMS, key=lambda term: exposed_by(explanation.time, term))
-    part = number_format.share(exposed_by(explanation.time, largest) / whole)
+    largest, part = largest_term(explanation)
     told = [
         f"A user waits {number_format.seconds(whole)} for each token, the largest part of it for "
-        f"{TERM_WORDS[largest]} ({part})."
+        f"{TERM_WORDS[largest]} ({number_format.share(part)})."
     ]
     binding = [one for one in explanation.requirements if one.binds]
     limits = [one for one in binding if one.requirement != DEMAND]
     if limits:
         one = limits[0]
-        value = number_format.objective(plan.objective_name, one.objective_without)
         told.append(
-            f"What decides is the {words_of(one.requirement)}: without that requirement, {value} "
-            "would do."
+            f"What decides is the {words_of(one.requirement)}: without that requirement, "
+            f"{value(plan, one.objective_without)} would do."
         )
     elif binding:
         told.append("Nothing but the demand decides how much is needed.")

@@ -8,7 +8,7 @@ from planner.catalogue.accelerator import Accelerator, Source
 from planner.catalogue.profile import Family
 from planner.plans.build import MEASURED_KINDS
 from planner.problem.resolve import Supply
-from planner.reporting.html import number_format
+from planner.reporting import number_format
 from planner.reporting.html.report_data import Findings
 from planner.reporting.html.tables import Row, Table, table
 from planner.terms.calibration import FALLBACK_FAMILY

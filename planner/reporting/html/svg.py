@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from planner.reporting.html.number_format import plain
+from planner.reporting.number_format import plain
 
 MOST_TICKS = 8
 LETTER = 8.0

@@ -12,6 +12,7 @@ from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.analysis.parameter_sweep import Over
 from planner.plans.plan import Plan
 from planner.reporting.plots.style import COLOURS, COLUMN_WIDTH, GREY, LINES, MARKERS, figure
+from planner.reporting.words import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,19 +23,6 @@ MOST_INSIDE = 3
 """Lines above which the legend stands below the picture."""
 MOST_LABELS = 7
 """Lines above which those of a field's values share one scale of colours, and few are named."""
-UNITS = {
-    "tokens_per_second_per_request": "tokens/s per request",
-    "dollars_per_million_tokens": "$ per million tokens",
-    "dollars_per_hour": "$ per hour",
-    "tokens_per_second": "tokens/s in all",
-    "input_tokens": "prompt (tokens)",
-    "output_tokens": "answer (tokens)",
-    "dollars_per_gpu_hour": "$ per GPU and hour",
-    "gpus": "GPUs available",
-    "time_to_first_token_seconds": "first token within (s)",
-    "acceptance": "acceptance of drafted tokens",
-}
-"""What an axis is called, by the last key of a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +89,8 @@ def plot_frontiers(
         axes.set_xscale("log")
         axes.set_yscale("log")
         _decimals(axes)
-        axes.set_xlabel("tokens/s per request")
-        axes.set_ylabel("$ per million output tokens")
+        axes.set_xlabel(UNITS["tokens_per_second_per_request"])
+        axes.set_ylabel(UNITS["dollars_per_million_tokens"])
         one = lines[0].frontier.points[0]
         title = f"Cost and speed, {one.instance}" if len(lines) == 1 or field else "Cost and speed"
         axes.set_title(title, loc="left", pad=12)
