@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,16 +63,14 @@ def estimate(
     """Time given deployments: columns transformer, accelerator, tensor_parallel, batch and more."""
     from planner.analysis.estimate import estimate as time_all
     from planner.analysis.estimate import read_deployments
-    from planner.io.output import csv_lines, header, write_text
+    from planner.io.output import write_rows
 
     table = time_all(read_deployments(deployments))
     columns = [str(name) for name in table.columns]
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    text = header(columns) + csv_lines(rows, columns)
+    text = write_rows(rows, columns, csv)
     if csv is None:
         typer.echo(text, nl=False)
-    else:
-        write_text(csv, text)
 
 
 @app.command(name="catalogue", epilog="Example: planner catalogue h100-sxm")
@@ -113,11 +110,13 @@ def schema(
     fleet: Annotated[bool, typer.Option("--fleet", help="That of fleet files instead.")] = False,
 ) -> None:
     """Print the JSON Schema of instance files, or of fleet files."""
+    from planner.io.output import write_json
+
     if fleet:
         from planner.io.fleet.json_schema import fleet_schema
 
-        typer.echo(json.dumps(fleet_schema(), indent=2))
+        typer.echo(write_json(fleet_schema()), nl=False)
         return
     from planner.problem.instance import Instance
 
-    typer.echo(json.dumps(Instance.model_json_schema(by_alias=True), indent=2))
+    typer.echo(write_json(Instance.model_json_schema(by_alias=True)), nl=False)

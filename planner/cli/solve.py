@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -95,7 +94,7 @@ def _show(plan: Plan, quiet: bool) -> None:
 
 
 def _write(plans: list[Plan], csv: Path | None, json_: Path | None) -> None:
-    from planner.io.output import write_text
+    from planner.io.output import write_json
     from planner.plans.plan import write_csv
 
     if csv is not None:
@@ -103,4 +102,4 @@ def _write(plans: list[Plan], csv: Path | None, json_: Path | None) -> None:
     if json_ is not None:
         rows = [plan.to_row() for plan in plans]
         content: Any = rows[0] if len(rows) == 1 else rows
-        write_text(json_, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        write_json(content, json_)

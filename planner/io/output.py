@@ -86,12 +86,17 @@ def write_rows(
     return text
 
 
-def write_json(rows: list[dict[str, Any]], path: str | Path | None = None) -> str:
-    """Return rows as a JSON list of objects, and write it to `path` if one is given."""
-    text = json.dumps(rows, indent=2, allow_nan=False) + "\n"
+def write_json(content: Any, path: str | Path | None = None) -> str:
+    """Return content as indented JSON, and write it to `path` if one is given."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if path is not None:
         write_text(path, text)
     return text
+
+
+def compact_json(content: Any) -> str:
+    """Return content as JSON on one line, for a cell; what is no JSON is written as text."""
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def as_table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.io.column_csv import Column, Named, frame, write_columns, write_constants
-from planner.io.output import SIGNIFICANT_DIGITS, write_text
+from planner.io.output import SIGNIFICANT_DIGITS, compact_json, write_json
 from planner.problem.offers import ROLES
 
 if TYPE_CHECKING:
@@ -243,8 +242,7 @@ class FleetPlan:
         self.to_csv(folder / PLAN_FILE)
         self.purchases_csv(folder / PURCHASES_FILE)
         self.service_csv(folder / SERVICE_FILE)
-        text = json.dumps(self.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(folder / SUMMARY_FILE, text + "\n")
+        write_json(self.summary(), folder / SUMMARY_FILE)
 
 
 def replica_columns(plan: FleetPlan) -> dict[str, Column]:
@@ -332,7 +330,7 @@ def _served_texts(plan: FleetPlan, served: Floats | None) -> Column:
 
 
 def _compact(values: Mapping[str, float]) -> str:
-    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    return compact_json(values)
 
 
 def _rounded(value: float) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from planner.io.output import csv_lines, header, write_text
+from planner.io.output import compact_json, write_json, write_rows
 from planner.problem.label import label
 
 if TYPE_CHECKING:
@@ -148,10 +147,7 @@ class Plan:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the plan as a JSON object, and write it to `path` if one is given."""
-        text = json.dumps(self.to_row(), indent=2, allow_nan=False) + "\n"
-        if path is not None:
-            write_text(path, text)
-        return text
+        return write_json(self.to_row(), path)
 
     def table(self) -> pd.DataFrame:
         """Return the plan as a table of one row."""
@@ -170,7 +166,7 @@ def swept_text(swept: Mapping[str, Any]) -> str:
     if not swept:
         return ""
     # A date that YAML reads is no JSON, and no value of an instance either.
-    return json.dumps(swept, separators=(",", ":"), ensure_ascii=False, default=str)
+    return compact_json(swept)
 
 
 def _finite(value: Any) -> Any:
@@ -179,7 +175,4 @@ def _finite(value: Any) -> Any:
 
 def write_csv(plans: Iterable[Plan], path: str | Path | None = None) -> str:
     """Return plans as CSV with a header, and write it to `path` if one is given."""
-    text = header(COLUMNS) + csv_lines((plan.to_row() for plan in plans), COLUMNS)
-    if path is not None:
-        write_text(path, text)
-    return text
+    return write_rows((plan.to_row() for plan in plans), COLUMNS, path)

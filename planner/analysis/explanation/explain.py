@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
@@ -28,7 +27,7 @@ from planner.analysis.explanation.time_breakdown import TimePart, breakdown
 from planner.api import solve
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.infeasibility.diagnosis import Diagnosis, diagnose
-from planner.io.output import csv_lines, header, write_text
+from planner.io.output import write_json, write_rows
 from planner.plans.plan import Plan
 from planner.problem.instance import Instance
 from planner.problem.resolve import resolve
@@ -78,10 +77,7 @@ class Explanation:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return `to_dict` as a JSON object, and write it to `path` if one is given."""
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        if path is not None:
-            write_text(path, text)
-        return text
+        return write_json(self.to_dict(), path)
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return every number as a row with section, item, quantity and value."""
@@ -94,10 +90,7 @@ class Explanation:
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return `to_rows` as CSV with a header, and write it to `path` if one is given."""
-        text = header(CSV_COLUMNS) + csv_lines(self.to_rows(), CSV_COLUMNS)
-        if path is not None:
-            write_text(path, text)
-        return text
+        return write_rows(self.to_rows(), CSV_COLUMNS, path)
 
 
 SECTIONS = (
