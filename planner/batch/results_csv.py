@@ -59,7 +59,7 @@ class ResultsFile:
 
     Examples
     --------
-    >>> with Ledger("plans.csv", resume=True) as results file:  # doctest: +SKIP
+    >>> with ResultsFile("plans.csv", resume=True) as results:  # doctest: +SKIP
     ...     for order, instance in enumerate(instances):
     ...         if results file.kept(instance.digest):
     ...             results file.keep(order, instance.digest, source=instance.name)

@@ -1,4 +1,4 @@
-"""The shelf of catalogue files: finds a record by slug or alias and suggests near misses."""
+"""Catalogue files: a record by slug or alias, and suggestions for near misses."""
 
 from __future__ import annotations
 

@@ -211,10 +211,10 @@ def _collect(problems: list[Problem], look_up: Callable[[], Found]) -> Found | N
         return None
 
 
-def _named(shelf: Callable[[str], Found], name: str, field: str) -> Found:
+def _named(load: Callable[[str], Found], name: str, field: str) -> Found:
     """Look `name` up, telling the field where it stands if it is unknown."""
     try:
-        return shelf(name)
+        return load(name)
     except InputError as error:
         raise InputError(replace(problem, field=field) for problem in error.problems) from None
 

@@ -32,7 +32,11 @@ from planner.formulations.column_generation.pattern_neighbours import covering
 from planner.formulations.column_generation.patterns import Patterns, joined
 from planner.formulations.column_generation.pricing_loop import generate
 from planner.formulations.column_generation.startup_costs import starts, valued
-from planner.formulations.column_generation.subproblems import decompose, twins, unsupported
+from planner.formulations.column_generation.subproblems import (
+    decompose,
+    symmetric_columns,
+    unsupported,
+)
 from planner.formulations.fleet import milp
 from planner.formulations.fleet.costs import started
 from planner.formulations.fleet_method import decide
@@ -91,10 +95,10 @@ def test_only_choices_that_differ_in_nothing_but_their_lane_are_twins() -> None:
     two = Choices(**{name: getattr(one, name)[rows] for name in names})
     two = replace(two, spot=np.array([False, True, False, False, True]))
     data = replace(data, choices=two)
-    assert twins(data).tolist() == [1, -1, -1, 4, -1]
+    assert symmetric_columns(data).tolist() == [1, -1, -1, 4, -1]
 
     def changed(**columns: np.ndarray) -> list[int]:
-        return twins(replace(data, choices=replace(two, **columns))).tolist()
+        return symmetric_columns(replace(data, choices=replace(two, **columns))).tolist()
 
     second = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
     assert changed(rates=two.rates + second[:, None]) == [-1, -1, -1, 4, -1]
@@ -120,9 +124,9 @@ def test_twins_that_do_not_fill_their_lanes_are_planned_apart() -> None:
     missed = 0
     for seed in range(60):
         data = _with_twins(seed)
-        assert (twins(data) >= 0).sum() <= len(data.choices) / 2
+        assert (symmetric_columns(data) >= 0).sum() <= len(data.choices) / 2
         goal = Goal(0.0, time.perf_counter() + 60)
-        missed += algorithm.solve_once(data, twins(data), goal).missed
+        missed += algorithm.solve_once(data, symmetric_columns(data), goal).missed
     assert missed > 0
 
 

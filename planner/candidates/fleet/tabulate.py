@@ -26,7 +26,7 @@ Key = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class PoolShortlist:
     """Deployments of one accelerator for workloads of the same physics, those that fit."""
 
     resolved: ResolvedInstance
@@ -72,18 +72,18 @@ def tabulated(
     InputError
         With every problem of the workloads and pools.
     """
-    shelves = _shelves(fleet, which, progress, shortlists or ShortlistCache())
+    by_workload = _pool_shortlists(fleet, which, progress, shortlists or ShortlistCache())
     user_of, trips = round_trips(fleet)
     running = _running(fleet)
     parts: list[_Part] = []
     for w in which:
         workload = fleet.workloads[w]
-        for p, shelf in shelves[w]:
+        for p, shortlist in by_workload[w]:
             trip = float(np.nan_to_num(trips[user_of[w], p]))
-            rows = _worth_having(shelf, _limits(workload, trip), fleet)
+            rows = _worth_having(shortlist, _limits(workload, trip), fleet)
             if (w, p) in running:
-                rows = _with_running(shelf, rows, running[w, p])
-            parts.append(_Part(w, p, shelf, rows))
+                rows = _with_running(shortlist, rows, running[w, p])
+            parts.append(_Part(w, p, shortlist, rows))
     return _offers(fleet, parts)
 
 
@@ -93,19 +93,19 @@ class _Part:
 
     workload: int
     pool: int
-    shelf: Shelf
+    shortlist: PoolShortlist
     rows: Ints
 
 
-def _shelves(
+def _pool_shortlists(
     fleet: Fleet,
     which: Sequence[int],
     progress: Callable[[int], None] | None,
     shortlists: ShortlistCache,
-) -> dict[int, list[tuple[int, Shelf]]]:
+) -> dict[int, list[tuple[int, PoolShortlist]]]:
     """Return, for every workload, the pools it may use and what there is on their accelerators."""
     pools, resolved_instances = _asked(fleet, which)
-    made: dict[str, list[tuple[int, Shelf]]] = {}
+    made: dict[str, list[tuple[int, PoolShortlist]]] = {}
     evaluated = 0
     for key, resolved in resolved_instances.items():
         made[key] = []
@@ -113,8 +113,8 @@ def _shelves(
             told = None if progress is None else partial(_tell, progress, evaluated)
             short = shortlists.shortlist(resolved, at, told)
             evaluated += short.evaluated
-            shelf = _shelf(resolved, short.in_pool(resolved, at))
-            made[key] += [(pool, shelf) for pool in mine]
+            shortlist = _pool_shortlist(resolved, short.in_pool(resolved, at))
+            made[key] += [(pool, shortlist) for pool in mine]
         made[key].sort(key=lambda placed: placed[0])
     return {w: made[_physics(fleet.workloads[w])] for w in which}
 
@@ -245,10 +245,12 @@ def _in_fleet(problem: Problem, w: int, pools: Sequence[int]) -> Problem:
     return replace(problem, field=f"{part}{dot}{rest}")
 
 
-def _shelf(resolved: ResolvedInstance, table: Candidates) -> Shelf:
+def _pool_shortlist(resolved: ResolvedInstance, table: Candidates) -> PoolShortlist:
     table = table.take(fits_memory(table))
     rate = table.replica_tokens_per_second / resolved.instance.workload.output_tokens
-    return Shelf(resolved, table, table.tpot_seconds, table.time_to_first_token_seconds, rate, {})
+    return PoolShortlist(
+        resolved, table, table.tpot_seconds, table.time_to_first_token_seconds, rate, {}
+    )
 
 
 def _limits(workload: FleetWorkload, trip: float) -> Key:
@@ -256,32 +258,32 @@ def _limits(workload: FleetWorkload, trip: float) -> Key:
     return (np.inf if speed is None else 1.0 / speed), (np.inf if first is None else first), trip
 
 
-def _worth_having(shelf: Shelf, limits: Key, fleet: Fleet) -> Ints:
+def _worth_having(shortlist: PoolShortlist, limits: Key, fleet: Fleet) -> Ints:
     """Return the best deployment of every number of accelerators, or those that come nearest."""
-    if limits not in shelf.picked:
-        within = _within(shelf, limits, fleet)
-        if not len(shelf.table):
-            shelf.picked[limits] = np.zeros(0, dtype=np.int64)
+    if limits not in shortlist.picked:
+        within = _within(shortlist, limits, fleet)
+        if not len(shortlist.table):
+            shortlist.picked[limits] = np.zeros(0, dtype=np.int64)
         elif not within.any():
-            nearest = {int(np.argmin(shelf.tpot)), int(np.argmin(shelf.ttft))}
-            shelf.picked[limits] = np.asarray(sorted(nearest), dtype=np.int64)
+            nearest = {int(np.argmin(shortlist.tpot)), int(np.argmin(shortlist.ttft))}
+            shortlist.picked[limits] = np.asarray(sorted(nearest), dtype=np.int64)
         else:
-            shelf.picked[limits] = _best(shelf, np.flatnonzero(within))
-    return shelf.picked[limits]
+            shortlist.picked[limits] = _best(shortlist, np.flatnonzero(within))
+    return shortlist.picked[limits]
 
 
-def _within(shelf: Shelf, limits: Key, fleet: Fleet) -> NDArray[np.bool_]:
+def _within(shortlist: PoolShortlist, limits: Key, fleet: Fleet) -> NDArray[np.bool_]:
     tpot, ttft, trip = limits
-    first = shelf.ttft * fleet.prediction.time_to_first_token + trip
-    return (shelf.tpot <= tpot * (1 + ROUNDING)) & (first <= ttft * (1 + ROUNDING))
+    first = shortlist.ttft * fleet.prediction.time_to_first_token + trip
+    return (shortlist.tpot <= tpot * (1 + ROUNDING)) & (first <= ttft * (1 + ROUNDING))
 
 
-def _best(shelf: Shelf, rows: Ints) -> Ints:
+def _best(shortlist: PoolShortlist, rows: Ints) -> Ints:
     """Return the rows that serve more than any with as many accelerators or fewer."""
-    gpus = shelf.table.gpus_per_replica
-    order = rows[np.lexsort((shelf.tpot[rows], -shelf.rate[rows], gpus[rows]))]
-    before = np.concatenate(([-np.inf], np.maximum.accumulate(shelf.rate[order])[:-1]))
-    return order[shelf.rate[order] > before]
+    gpus = shortlist.table.gpus_per_replica
+    order = rows[np.lexsort((shortlist.tpot[rows], -shortlist.rate[rows], gpus[rows]))]
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(shortlist.rate[order])[:-1]))
+    return order[shortlist.rate[order] > before]
 
 
 def _running(fleet: Fleet) -> dict[tuple[int, int], set[str]]:
@@ -295,15 +297,15 @@ def _running(fleet: Fleet) -> dict[tuple[int, int], set[str]]:
     return found
 
 
-def _with_running(shelf: Shelf, rows: Ints, labels: set[str]) -> Ints:
+def _with_running(shortlist: PoolShortlist, rows: Ints, labels: set[str]) -> Ints:
     """Return the rows and those that run already, which may not be the best any more."""
-    more = [at for at in range(len(shelf.table)) if _label(shelf, at) in labels]
+    more = [at for at in range(len(shortlist.table)) if _label(shortlist, at) in labels]
     found: Ints = np.unique(np.concatenate([rows, np.asarray(more, dtype=np.int64)]))
-    return found[np.argsort(shelf.table.gpus_per_replica[found], kind="stable")]
+    return found[np.argsort(shortlist.table.gpus_per_replica[found], kind="stable")]
 
 
-def _label(shelf: Shelf, row: int) -> str:
-    return label_of(shelf.resolved, shelf.table, row, pool=False)
+def _label(shortlist: PoolShortlist, row: int) -> str:
+    return label_of(shortlist.resolved, shortlist.table, row, pool=False)
 
 
 def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:
@@ -313,22 +315,22 @@ def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:
         return np.concatenate([np.zeros(0), *map(values, parts)])
 
     def gpus(part: _Part) -> Floats:
-        return part.shelf.table.gpus_per_replica[part.rows].astype(np.float64)
+        return part.shortlist.table.gpus_per_replica[part.rows].astype(np.float64)
 
     sizes = np.asarray([len(part.rows) for part in parts], dtype=np.int64)
     total = int(sizes.sum())
     classes = max(len(one.classes) or 1 for one in fleet.workloads)
     rates = np.zeros((total, classes))
-    rates[:, 0] = column(lambda part: part.shelf.rate[part.rows])
+    rates[:, 0] = column(lambda part: part.shortlist.rate[part.rows])
     return Offers(
         workload=np.repeat(np.asarray([part.workload for part in parts], dtype=np.int64), sizes),
         pool=np.repeat(np.asarray([part.pool for part in parts], dtype=np.int64), sizes),
-        label=tuple(_label(part.shelf, int(row)) for part in parts for row in part.rows),
+        label=tuple(_label(part.shortlist, int(row)) for part in parts for row in part.rows),
         gpus=column(gpus).astype(np.int64),
         role=np.zeros(total, dtype=np.int64),
         rates=rates,
-        tpot_seconds=column(lambda part: part.shelf.tpot[part.rows]),
-        ttft_seconds=column(lambda part: part.shelf.ttft[part.rows]),
+        tpot_seconds=column(lambda part: part.shortlist.tpot[part.rows]),
+        ttft_seconds=column(lambda part: part.shortlist.ttft[part.rows]),
         dollars_per_hour=np.full(total, np.nan),
         quality=column(_quality),
     )
@@ -336,7 +338,7 @@ def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:
 
 def _quality(part: _Part) -> Floats:
     """Return the quality of deployments by the workload's own table; NaN without one."""
-    instance, table = part.shelf.resolved.instance, part.shelf.table
+    instance, table = part.shortlist.resolved.instance, part.shortlist.table
     if instance.quality is None:
         return np.full(len(part.rows), np.nan)
     weights, kv = instance.search.weights, instance.search.kv

@@ -24,7 +24,7 @@ from planner.formulations.column_generation.startup_costs import Starts, starts
 from planner.formulations.column_generation.subproblems import (
     Subproblems,
     decompose,
-    twins,
+    symmetric_columns,
     unsupported,
 )
 from planner.formulations.fleet.costs import objective
@@ -81,7 +81,7 @@ def solve(
     if reason := unsupported(data):
         raise ValueError(f"the decomposition knows no {reason}")
     goal = Goal(relative_gap, time.perf_counter() + time_limit_seconds, progress=progress)
-    found = solve_once(data, twins(data), goal)
+    found = solve_once(data, symmetric_columns(data), goal)
     if not found.missed:
         return found.answer
     # Told apart from the beginning, steady and spot replicas fit.
@@ -203,7 +203,7 @@ def shadow_prices(data: ModelData, seconds: float) -> DualPrices | None:
     """
     if unsupported(data):
         return None
-    symmetric = twins(data)
+    symmetric = symmetric_columns(data)
     subproblems, shared = decompose(data, symmetric), linking_constraints(data, symmetric)
     relaxed = _relaxed(subproblems, shared, Goal(0.0, time.perf_counter() + seconds))
     return None if relaxed is None or not relaxed.finished else _shadow(shared, relaxed)

@@ -102,7 +102,7 @@ def linking_constraints(data: ModelData, symmetric: Ints | None = None) -> Linki
     if symmetric is not None:
         either[data.choices.pool[symmetric >= 0]] = True
     pools, periods = len(data.pool_supply.gpus), len(data.horizon)
-    used = _lane_rows(draft, data)
+    used = _capacity_type_rows(draft, data)
     capacity_types = len(draft.upper)
     reserved = np.array([_reserved(draft, data, pool) for pool in range(pools)])
     on_demand, spot, supply = (np.full((pools, periods), -1) for _ in range(3))
@@ -138,7 +138,7 @@ def linking_constraints(data: ModelData, symmetric: Ints | None = None) -> Linki
     )
 
 
-def _lane_rows(draft: _Draft, data: ModelData) -> Ints:
+def _capacity_type_rows(draft: _Draft, data: ModelData) -> Ints:
     """Add a variable for what is used of every capacity type in every period, and its row."""
     pools, periods = len(data.pool_supply.gpus), len(data.horizon)
     used = np.zeros((KINDS * pools, periods), dtype=np.int64)

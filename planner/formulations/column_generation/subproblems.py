@@ -95,7 +95,7 @@ OF_WORKLOADS = (
 OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
 
 
-def twins(data: ModelData) -> Ints:
+def symmetric_columns(data: ModelData) -> Ints:
     """Return for every steady choice the spot one that differs in nothing but its capacity type.
 
     Returns
@@ -131,7 +131,7 @@ def decompose(data: ModelData, symmetric: Ints | None = None) -> Subproblems:
     data : ModelData
         Of a fleet that `unsupported` has no objection to.
     symmetric : ndarray, optional
-        Choices not to be told apart, from `twins`.
+        Choices not to be told apart, from `symmetric_columns`.
     """
     wanted, horizon = data.wanted, data.horizon
     workloads, periods = wanted.demand.shape

@@ -27,21 +27,21 @@ def amounts(m: pyo.ConcreteModel, of: IndexSets) -> None:
         list(most["reserved"]),
         domain=pyo.NonNegativeIntegers,
         bounds=lambda _, pool: (0, most["reserved"][pool]),
-        doc="(F4) granules paid for through the horizon",
+        doc="(F4) increments paid for through the horizon",
     )
     m.on_demand = pyo.Var(
         list(most["on_demand"]),
         m.PERIODS,
         domain=pyo.NonNegativeIntegers,
         bounds=lambda _, pool, period: (0, most["on_demand"][pool]),
-        doc="(F4) granules paid for by the hour",
+        doc="(F4) increments paid for by the hour",
     )
     m.spot = pyo.Var(
         list(most["spot"]),
         m.PERIODS,
         domain=pyo.NonNegativeIntegers,
         bounds=lambda _, pool, period: (0, most["spot"][pool]),
-        doc="(F4) granules that can be taken away",
+        doc="(F4) increments that can be taken away",
     )
 
 

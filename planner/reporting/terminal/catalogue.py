@@ -36,19 +36,19 @@ def show(name: str, console: Console) -> None:
 
 
 def _entry(name: str, console: Console) -> None:
-    for shelf, render in (
+    for load, render in (
         (catalogue.accelerator, _accelerator),
         (catalogue.transformer, _transformer),
         (catalogue.engine, _engine),
     ):
         try:
-            record = shelf(name)
+            record = load(name)
         except InputError:
             continue
         console.print(render(record))  # type: ignore[arg-type]
         return
     names = (catalogue.accelerator_names, catalogue.transformer_names, catalogue.engine_names)
-    known = [*LISTS, *(name for shelf in names for name in shelf())]
+    known = [*LISTS, *(name for load in names for name in load())]
     raise InputError(
         Problem(
             found=repr(name),

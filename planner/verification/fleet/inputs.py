@@ -77,7 +77,7 @@ class Sold:
     """What can be bought in each of P pools; the first axis of two is `plan.MARKETS`."""
 
     gpus: Floats
-    granule: Ints
+    increment: Ints
     price: Floats
     """(3, P) dollars per accelerator and hour; NaN where not on offer."""
     most: Floats
@@ -190,7 +190,7 @@ def sold_of(fleet: Fleet) -> Sold:
     spots = [pool.spot.interruptions_per_hour if pool.spot else 0.0 for pool in fleet.pools]
     return Sold(
         gpus=_limits([pool.gpus for pool in fleet.pools]),
-        granule=np.array([pool.gpus_per_node or 1 for pool in fleet.pools]),
+        increment=np.array([pool.gpus_per_node or 1 for pool in fleet.pools]),
         price=np.array([price for price, _ in rows]).T,
         most=np.array([most for _, most in rows]).T,
         interruptions=np.array(spots),

@@ -114,13 +114,13 @@ def _purchase_name(plan: FleetPlan) -> Callable[[int], str]:
 def _wholes(plan: FleetPlan, asked: Asked) -> Iterator[Finding]:
     """Accelerators are bought whole, by the node where the pool is sold so, and once."""
     table, name = plan.purchases, _purchase_name(plan)
-    granule = asked.sold.granule[table.pool]
-    whole = (table.gpus > 0) & (table.gpus % granule == 0)
+    increment = asked.sold.increment[table.pool]
+    whole = (table.gpus > 0) & (table.gpus % increment == 0)
     yield from told(
         "gpus",
         ~whole,
         lambda row: f"{table.gpus[row]:.9g} of {name(row)}",
-        lambda row: f"a positive multiple of {granule[row]}",
+        lambda row: f"a positive multiple of {increment[row]}",
     )
     key = (table.pool * len(MARKETS) + table.market) * (len(plan.periods) + 1) + table.period
     _, first, times = np.unique(key, return_index=True, return_counts=True)
@@ -141,9 +141,9 @@ def _columns(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator[Finding]
     used = np.select([reserved, table.market == ON_DEMAND], [mean[table.pool], rest[at]], spot[at])
     pareto_kept = np.where(reserved, hours.sum(), hours[at[1]])
     by_node = np.array([bool(pool.gpus_per_node) for pool in asked.fleet.pools])[table.pool]
-    granule = asked.sold.granule[table.pool]
+    increment = asked.sold.increment[table.pool]
     expected = {
-        "nodes": (table.nodes, np.where(by_node, table.gpus / granule, np.nan)),
+        "nodes": (table.nodes, np.where(by_node, table.gpus / increment, np.nan)),
         "dollars": (
             table.dollars,
             table.gpus * pareto_kept * asked.sold.price[table.market, table.pool],
@@ -164,10 +164,10 @@ def packing_findings(
     plan: FleetPlan, asked: Asked, offers: Offers, rows: Rows, bought: Bought
 ) -> Iterator[Finding]:
     """Yield pools and periods whose replicas do not fit into the nodes that are bought."""
-    granule = asked.sold.granule
-    for size in np.unique(granule[granule > 1]).tolist():
+    increment = asked.sold.increment
+    for size in np.unique(increment[increment > 1]).tolist():
         for capacity_type, gpus in enumerate(bought.capacity_types):
-            mine = (rows.each.spot == bool(capacity_type)) & (granule[rows.each.pool] == size)
+            mine = (rows.each.spot == bool(capacity_type)) & (increment[rows.each.pool] == size)
             row = np.flatnonzero(mine & np.isnan(rows.each.own))
             nodes = np.floor(gpus.ravel() / size + CHECKED_FLEET).astype(np.int64)
             needed = _nodes(offers, rows, row, size, nodes)

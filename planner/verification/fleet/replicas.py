@@ -114,7 +114,7 @@ def deployed(asked: Asked, offers: Offers, offer: Ints, spot: Bools) -> Deployed
     lost = sold.interruptions[p] * want.startup_seconds[w] / HOUR
     stays = np.where(spot, np.maximum(1.0 - lost, 0.0), 1.0)
     kept = np.array(by_role)[offers.role[offer]] * (1.0 - want.headroom[w]) * stays
-    gpus, own = _occupied(offers.gpus[offer], sold.granule[p]), offers.dollars_per_hour[offer]
+    gpus, own = _occupied(offers.gpus[offer], sold.increment[p]), offers.dollars_per_hour[offer]
     reserved, on_demand, cheap = sold.price
     capacity_type = np.where(spot, cheap[p], np.where(np.isnan(on_demand), reserved, on_demand)[p])
     hourly = np.where(np.isnan(own), gpus * capacity_type, own)
@@ -135,12 +135,12 @@ def deployed(asked: Asked, offers: Offers, offer: Ints, spot: Bools) -> Deployed
     )
 
 
-def _occupied(gpus: Ints, granule: Ints) -> Ints:
+def _occupied(gpus: Ints, increment: Ints) -> Ints:
     """Round accelerators up to a divisor of the node, or to whole nodes."""
     taken = gpus.copy()
-    for size in np.unique(granule).tolist():
+    for size in np.unique(increment).tolist():
         steps = np.array([part for part in range(1, size + 1) if size % part == 0])
-        inside = granule == size
+        inside = increment == size
         whole = np.ceil(gpus / size).astype(np.int64) * size
         step = steps[np.searchsorted(steps, np.minimum(gpus, size))]
         taken = np.where(inside, np.where(gpus > size, whole, step), taken)

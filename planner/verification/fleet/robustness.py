@@ -115,7 +115,7 @@ def _packed(
 
 def _loosely_packed(asked: Asked, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """(N,) whether the row is in a pool some of whose replicas do not divide one another."""
-    pools = np.flatnonzero(asked.sold.granule > 1).tolist()
+    pools = np.flatnonzero(asked.sold.increment > 1).tolist()
     loose = [p for p in pools if not _divide(np.unique(rows.each.gpus[rows.each.pool == p]))]
     return np.isin(rows.each.pool, loose)
 
