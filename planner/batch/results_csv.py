@@ -61,10 +61,10 @@ class ResultsFile:
     --------
     >>> with ResultsFile("plans.csv", resume=True) as results:  # doctest: +SKIP
     ...     for order, instance in enumerate(instances):
-    ...         if results file.kept(instance.digest):
-    ...             results file.keep(order, instance.digest, source=instance.name)
+    ...         if results.kept(instance.digest):
+    ...             results.keep(order, instance.digest, source=instance.name)
     ...         else:
-    ...             results file.append(order, solve(instance))
+    ...             results.append(order, solve(instance))
     """
 
     def __init__(self, path: str | Path, resume: bool = False, times: bool = True) -> None:
