@@ -1,7 +1,7 @@
 """Fleets at scale beside plain HiGHS, as Markdown: `python benchmarks/fleets.py`.
 
 docs/performance.md holds what it prints. Every figure is of a whole process that starts anew: it
-reads the tables of a random fleet, plans and writes the plan's folder, as `planner fleet` does.
+reads the tables of a random fleet, plans and writes the plan's folder, as `planner solve` does.
 Drawing the fleet is not counted. HiGHS gets the same fleet as one mixed-integer program, with its
 own defaults, and time to stop at.
 """
@@ -104,10 +104,10 @@ def store(case: Case, seed: int, folder: Path) -> int:
     fleet.candidates.to_csv(folder / "candidates.csv", index=False)
     text = (
         f"name: random-{case.workloads}\nperiods: {case.periods}\nworkloads: workloads.csv\n"
-        "pools: pools.csv\ndemand: demand.csv\ncandidates: candidates.csv\n"
+        "pools: pools.csv\ndemand: demand.csv\ndeployments: candidates.csv\n"
         f"solver: {{relative_gap: {case.gap:f}, time_limit_seconds: {case.most_seconds}}}\n"
     )
-    (folder / "fleet.yaml").write_text(text, encoding="utf-8")
+    (folder / "instance.yaml").write_text(text, encoding="utf-8")
     return len(fleet.candidates)
 
 

@@ -107,7 +107,11 @@ def azure_week(demand: Path, hours: int = 168) -> planner.Fleet:
             "periods": [{"name": f"d{hour // 24 + 1} {hour % 24:02}h"} for hour in table["hour"]],
             "pools": POOLS,
             "workloads": [
-                {**workload, "requests_per_second": rates[workload["name"]].round(4).tolist()}
+                {
+                    **workload,
+                    "requests_per_second": rates[workload["name"]].round(4).tolist(),
+                    "max_deployments": "any",
+                }
                 for workload in (CODE, CHAT, ASSISTANT)
             ],
             "round_trip_seconds": {"eu-west": {"us-east": 0.09}, "us-east": {"eu-west": 0.09}},
@@ -118,7 +122,7 @@ def azure_week(demand: Path, hours: int = 168) -> planner.Fleet:
 
 def main(folder: Path) -> None:
     """Plan the week, show the plan, and write it with its pictures."""
-    plan = planner.solve_fleet(azure_week(Path(os.environ["PLANNER_DATA"]) / DEMAND))
+    plan = planner.solve(azure_week(Path(os.environ["PLANNER_DATA"]) / DEMAND))
     show_fleet_plan(plan, Console())
     folder.mkdir(parents=True, exist_ok=True)
     plan.write(folder)

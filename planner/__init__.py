@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from planner.analysis.explanation.explain import Explanation, explain
     from planner.analysis.frontier import Frontier, frontier
     from planner.analysis.session import Session, session
-    from planner.api import solve, solve_fleet
+    from planner.api import solve
     from planner.batch.run import solve_many
     from planner.errors import PlannerError
     from planner.infeasibility.diagnosis import Diagnosis, diagnose
-    from planner.io.fleet.fleet_file import read_fleet
-    from planner.io.instance_file import read_instance, read_instances
+    from planner.io.instance_file import read_instances
+    from planner.io.read import read_instance
     from planner.plans.fleet_plan import FleetPlan
     from planner.plans.plan import Plan
     from planner.plans.read_csv import read_plans
@@ -47,16 +47,14 @@ _HOMES = {
     "estimate": "planner.analysis.estimate",
     "explain": "planner.analysis.explanation.explain",
     "frontier": "planner.analysis.frontier",
-    "read_fleet": "planner.io.fleet.fleet_file",
     "read_fleet_plan": "planner.plans.read_fleet",
-    "read_instance": "planner.io.instance_file",
+    "read_instance": "planner.io.read",
     "read_instances": "planner.io.instance_file",
     "read_plans": "planner.plans.read_csv",
     "report": "planner.reporting",
     "report_of_plans": "planner.reporting",
     "session": "planner.analysis.session",
     "solve": "planner.api",
-    "solve_fleet": "planner.api",
     "solve_many": "planner.batch.run",
 }
 
@@ -77,7 +75,6 @@ __all__ = [
     "estimate",
     "explain",
     "frontier",
-    "read_fleet",
     "read_fleet_plan",
     "read_instance",
     "read_instances",
@@ -86,7 +83,6 @@ __all__ = [
     "report_of_plans",
     "session",
     "solve",
-    "solve_fleet",
     "solve_many",
 ]
 

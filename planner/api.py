@@ -6,7 +6,7 @@ What brings Pyomo, which takes its time to load, is imported where it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -38,27 +38,48 @@ from planner.verification.fleet.check_fleet_plan import check_fleet_plan
 from solvers.outcome import Outcome, SolverFailedError, SolverMissingError, Status
 
 
+@overload
 def solve(
     instance: Instance,
     progress: Callable[[int], None] | None = None,
     shortlists: ShortlistCache | None = None,
-) -> Plan:
-    """Find the best deployment of an instance and prove it.
+) -> Plan: ...
+@overload
+def solve(
+    instance: Fleet,
+    progress: Progress | None = None,
+    *,
+    offers: Offers | None = None,
+) -> FleetPlan: ...
+
+
+def solve(
+    instance: Instance | Fleet,
+    progress: Any = None,
+    shortlists: ShortlistCache | None = None,
+    *,
+    offers: Offers | None = None,
+) -> Plan | FleetPlan:
+    """Find the best plan of an instance and prove it.
 
     Parameters
     ----------
-    instance : Instance
+    instance : Instance or Fleet
         From `planner.read_instance`, or built in code.
     progress : callable, optional
-        Told how many deployments were evaluated so far.
+        Told how many deployments were evaluated so far; of a fleet, how far the solver is: what
+        it does, the cost of the best plan, and the bound.
     shortlists : ShortlistCache, optional
         Shortlists of earlier instances, from which this one is answered where it can be.
+    offers : Offers, optional
+        Deployments on offer to a fleet. Left out: from its files, or tabulated.
 
     Returns
     -------
-    Plan
+    Plan or FleetPlan
         `optimal` with its proof, `time_limit` with a bound, or `infeasible` with the nearest
-        that could be met. Every deployment has passed the independent checker.
+        that could be met; of a fleet also `no_solution_in_time`. Every plan has passed the
+        independent checker.
 
     Raises
     ------
@@ -72,11 +93,25 @@ def solve(
     Examples
     --------
     >>> import planner
-    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
+    >>> instance = planner.read_instance("instances/llama-8b-smallest")
     >>> plan = planner.solve(instance)
     >>> plan.status, plan.accelerator, plan.gpus, f"{plan.dollars_per_hour:.2f}"
     ('optimal', 'h100-sxm', 1, '3.49')
+    >>> plan = planner.solve(planner.read_instance("instances/melange"))
+    >>> plan.status, f"{plan.dollars_per_hour:.2f}"
+    ('optimal', '4.68')
     """
+    if isinstance(instance, Fleet):
+        return solve_fleet(instance, offers, progress)
+    return solve_one(instance, progress, shortlists)
+
+
+def solve_one(
+    instance: Instance,
+    progress: Callable[[int], None] | None = None,
+    shortlists: ShortlistCache | None = None,
+) -> Plan:
+    """Find the best deployment of one workload; all else as for `solve`."""
     resolved = resolve(instance)
     found = screen(resolved, progress, shortlists)
     if found.choices is None:
@@ -164,7 +199,7 @@ def solve_fleet(
     Parameters
     ----------
     fleet : Fleet
-        From `planner.read_fleet`, or built in code.
+        From `planner.read_instance`, or built in code.
     offers : Offers, optional
         Deployments on offer. Left out: from the fleet's candidate files, or tabulated.
     progress : callable, optional
@@ -188,8 +223,8 @@ def solve_fleet(
     Examples
     --------
     >>> import planner
-    >>> fleet = planner.read_fleet("instances/melange")
-    >>> plan = planner.solve_fleet(fleet)
+    >>> from planner.api import solve_fleet
+    >>> plan = solve_fleet(planner.read_instance("instances/melange"))
     >>> plan.status, f"{plan.dollars_per_hour:.2f}"
     ('optimal', '4.68')
     """

@@ -16,6 +16,7 @@ DIMENSIONS = {
     "bytes": ("byte", "80 GB, 80 GiB"),
     "bytes per second": ("byte / second", "3.35 TB/s, 400 Gbit/s"),
     "tokens per second": ("token / second", "40 tok/s, 1.2 Mtok/min"),
+    "requests per second": ("request / second", "25 req/s, 1500 req/min"),
     "dollars per hour": ("dollar / hour", "2.5 $/h, 60 $/day"),
     "FLOP per second": ("FLOP / second", "989 TFLOP/s"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from planner.batch.executors import WorkerPool, dask_cluster, executed, processes, run
 from planner.batch.results_csv import ResultsFile
-from planner.batch.tasks import Task, Tasks
+from planner.batch.tasks import Task, Tasks, swept_of
 from planner.batch.worker import Settings
 from planner.errors import InputError
 from planner.plans.plan import Plan, swept_text
@@ -134,4 +134,6 @@ def _kept(results_file: ResultsFile, number: int, task: Task) -> dict[str, str] 
     digest = instance.digest
     if not results_file.kept(digest, instance.solver.relative_gap):
         return None
-    return results_file.keep(number, digest, source=task.source, sweep=swept_text(instance.swept))
+    return results_file.keep(
+        number, digest, source=task.source, sweep=swept_text(swept_of(instance))
+    )

@@ -11,12 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from planner.errors import InputError, PlannerError, Problem, reason_of
-from planner.io.instance_file import open_instances, read_text
-from planner.io.sweep import Sweep
+from planner.io.fleet.fleet_file import fleet_of
+from planner.io.instance_file import read_text
+from planner.io.long_form import is_fleet
+from planner.io.sweep import ASKS_FOR_MORE, Sweep, sweep
+from planner.io.yaml_json import Source
 from planner.plans.plan import Plan, swept_text
+from planner.problem.fleet import Fleet
 from planner.problem.instance import SWEEP, Instance
 from planner.version import __version__
 
@@ -26,8 +30,6 @@ LINES = (".jsonl", ".ndjson")
 STANDARD_INPUT = "-"
 IN_FOLDER = "instance"
 """Stem of the instance file in a folder that holds one instance and what belongs to it."""
-FLEET = "fleet"
-"""Stem of the file of a fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Task:
     """Where relative paths start."""
     point: int = 0
     """Number of the point where the text sweeps, counted from 0."""
-    given: Instance | None = None
+    given: Instance | Fleet | None = None
     """The instance where it was built in code."""
     problem: InputError | None = None
     """Why there is no text."""
@@ -53,7 +55,7 @@ class Task:
         """File, and line where it holds several."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
-    def instance(self) -> Instance:
+    def instance(self) -> Instance | Fleet:
         """Return the instance.
 
         Raises
@@ -63,7 +65,23 @@ class Task:
         """
         if self.problem is not None:
             raise self.problem
-        return self.given or self.sweep()[self.point]
+        if self.given is not None:
+            return self.given
+        found = self._opened()
+        return found if isinstance(found, Fleet) else found[self.point]
+
+    def one_deployment(self) -> Instance:
+        """Return the instance where it asks for one deployment of one workload.
+
+        Raises
+        ------
+        InputError
+            With every problem of it, or where it asks for more.
+        """
+        found = self.instance()
+        if isinstance(found, Instance):
+            return found
+        raise InputError(replace(ASKS_FOR_MORE, file=self.file, line=self.line))
 
     def sweep(self) -> Sweep:
         """Return all instances of the text.
@@ -73,12 +91,18 @@ class Task:
         InputError
             With every problem that is one at every point.
         """
+        found = self._opened()
+        if isinstance(found, Fleet):
+            raise InputError(replace(ASKS_FOR_MORE, file=self.file, line=self.line))
+        return found
+
+    def _opened(self) -> Sweep | Fleet:
         return _opened(self.text, self.file, self.line or 1, self.folder)
 
     def name(self) -> tuple[str, str]:
         """Return what a row calls an instance that was not solved, and what swept it, if known."""
         if self.given is not None:
-            return self.given.name, swept_text(self.given.swept)
+            return self.given.name, swept_text(swept_of(self.given))
         if SWEEP in self.text:
             with suppress(InputError):
                 found = self.sweep()
@@ -87,10 +111,17 @@ class Task:
         return self.source, ""
 
 
+def swept_of(instance: Instance | Fleet) -> dict[str, Any]:
+    """Return what a sweep set in an instance; nothing of a fleet, which none makes."""
+    return instance.swept if isinstance(instance, Instance) else {}
+
+
 @lru_cache(maxsize=4)
-def _opened(text: str, file: str, line: int, folder: str) -> Sweep:
+def _opened(text: str, file: str, line: int, folder: str) -> Sweep | Fleet:
     """Parse a text once for all points of its sweep."""
-    return open_instances(text, file, line, folder)
+    source, home = Source(text, file, line), Path(folder)
+    many = SWEEP not in source.value and is_fleet(source.value)
+    return fleet_of(source, home) if many else sweep(source, home)
 
 
 def failure(task: Task, error: PlannerError | str) -> Plan:
@@ -110,7 +141,7 @@ class Tasks:
     """The tasks of a batch, found while it runs; memory holds the paths and one file's text."""
 
     def __init__(
-        self, items: Iterable[Instance | str | Path], stdin: BinaryIO | None = None
+        self, items: Iterable[Instance | Fleet | str | Path], stdin: BinaryIO | None = None
     ) -> None:
         """Note what to read.
 
@@ -132,7 +163,7 @@ class Tasks:
 
     def __iter__(self) -> Iterator[Task]:
         for item in self._items:
-            if isinstance(item, Instance):
+            if isinstance(item, Instance | Fleet):
                 yield Task(given=item)
             elif str(item) == STANDARD_INPUT:
                 yield from self._listed(self._stdin or sys.stdin.buffer)
@@ -211,8 +242,7 @@ class Tasks:
 def find_instances(paths: Iterable[str | Path]) -> list[str]:
     """Return the files that paths, folders and patterns name, in their order, each sorted.
 
-    A folder that has a file called `instance.yaml` (or `.yml`, `.json`) is one instance; one that
-    has a `fleet.yaml` is a fleet and left out.
+    A folder that has a file called `instance.yaml` (or `.yml`, `.json`) is one instance.
 
     Raises
     ------
@@ -227,9 +257,7 @@ def find_instances(paths: Iterable[str | Path]) -> list[str]:
         files = _named(path)
         if not files:
             kind = "a folder with none" if path.is_dir() else "a pattern that matches nothing"
-            fleets = path.is_dir() and any(path.rglob(f"{FLEET}.*"))
-            fix = "`planner fleet` plans fleets." if fleets else ""
-            problems.append(Problem(file=str(path), found=kind, expected=expected, fix=fix))
+            problems.append(Problem(file=str(path), found=kind, expected=expected))
         found += map(str, files)
     if problems:
         raise InputError(problems)
@@ -250,5 +278,5 @@ def _named(path: Path) -> list[Path]:
 def _in_folder(folder: Path) -> list[Path]:
     suffixes = (*SUFFIXES, *LINES)
     files = sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
-    homes = {path.parent for path in files if path.stem in (IN_FOLDER, FLEET)}
+    homes = {path.parent for path in files if path.stem == IN_FOLDER}
     return [path for path in files if path.parent not in homes or path.stem == IN_FOLDER]

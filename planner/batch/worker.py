@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
+from typing import TypeVar
 
 from planner import catalogue
 from planner.api import solve
@@ -17,6 +18,8 @@ from planner.batch.tasks import Task, failure
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.errors import PlannerError
 from planner.plans.plan import Plan
+from planner.plans.summary_row import summary_row
+from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
 
 SOLVER_SHARE = 0.8
@@ -60,7 +63,11 @@ def answer(task: Task, settings: Settings) -> Plan:
     try:
         with _one_at_a_time:
             shortlists = _tables.setdefault(settings.cache, ShortlistCache(settings.cache))
-            plan = solve(_limited(task.instance(), settings), shortlists=shortlists)
+            instance = task.instance()
+            if isinstance(instance, Fleet):
+                plan = summary_row(instance, solve(_limited(instance, settings)))
+            else:
+                plan = solve(_limited(instance, settings), shortlists=shortlists)
     except PlannerError as error:
         return failure(task, error)
     except MemoryError:
@@ -71,7 +78,10 @@ def answer(task: Task, settings: Settings) -> Plan:
     return replace(plan, source=task.source)
 
 
-def _limited(instance: Instance, settings: Settings) -> Instance:
+Asked = TypeVar("Asked", Instance, Fleet)
+
+
+def _limited(instance: Asked, settings: Settings) -> Asked:
     """Let the solver end before the instance's time does."""
     if settings.seconds is None:
         return instance

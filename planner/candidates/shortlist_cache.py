@@ -33,8 +33,8 @@ ASKED_OF: dict[str, Any] = {
         "tokens_per_second_per_request",
         "tokens_per_second",
         "time_to_first_token_seconds",
+        "max_replicas",
     },
-    "search": {"max_replicas"},
 }
 """Fields of an instance that ask something of deployments and change none of their numbers.
 

@@ -6,14 +6,13 @@ import sys
 
 import typer
 
-from planner.cli import batch, explain, fleet, frontier, inspect, report, solve, what_if
+from planner.cli import batch, explain, frontier, inspect, report, solve, what_if
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
 __all__ = [
     "app",
     "batch",
     "explain",
-    "fleet",
     "frontier",
     "inspect",
     "main",

@@ -22,7 +22,6 @@ ORDER = (
     "batch",
     "frontier",
     "report",
-    "fleet",
     "what-if",
     "check",
     "estimate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,6 @@ from planner.cli.app import EXIT_CODES, app, exit_code, instance_files
 if TYPE_CHECKING:
     from planner.analysis.explanation.explain import Explanation
     from planner.problem.instance import Instance
-
-STDOUT = "-"
 
 
 def _part(text: str) -> float:
@@ -50,19 +47,15 @@ def explain(
     ] = "10%",
 ) -> None:
     """Explain a plan: where its time goes, what binds, and what would change the choice."""
+    from planner.cli.fleet_options import check_places
     from planner.io.instance_file import read_instance
 
     part = _part(by)
-    if plot is not None:
-        from planner.reporting.plots.style import check_suffix
-
-        check_suffix(plot)
+    check_places([path for path in (json_, csv, plot) if path is not None], (plot,))
     asked = read_instance(instance_files([instance])[0])
     added = [name.strip() for name in with_.split(",") if name.strip()]
     found = _explained(asked, added, part)
-    if str(json_) == STDOUT:
-        sys.stdout.write(found.to_json())
-    else:
+    if not {"-"} & {str(json_), str(csv)}:
         _show(found)
     _write(found, json_, csv, plot)
     raise typer.Exit(exit_code([found.plan.status]))
@@ -101,7 +94,7 @@ def _show(found: Explanation) -> None:
 
 
 def _write(found: Explanation, json_: Path | None, csv: Path | None, plot: Path | None) -> None:
-    if json_ is not None and str(json_) != STDOUT:
+    if json_ is not None:
         found.to_json(json_)
     if csv is not None:
         found.to_csv(csv)

@@ -7,9 +7,9 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ LOG_SECONDS = 30.0
 Tell = Callable[[str, float, float], None]
 Method = Annotated[
     Literal["auto", "milp", "decomposition"] | None,
-    typer.Option(help="Use this formulation, whatever the fleet says."),
+    typer.Option(help="Plan fleets with this formulation, whatever the instance says."),
 ]
 Gap = Annotated[
     float | None,
@@ -47,15 +47,24 @@ class How:
     relative_gap: float | None
     time_limit_seconds: float | None
 
+    def said(self) -> dict[str, Any]:
+        """Return what the command line says, but for the formulation."""
+        known = {
+            "relative_gap": self.relative_gap,
+            "time_limit_seconds": self.time_limit_seconds,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
     def applied(self, fleet: Fleet) -> Fleet:
         """Return a fleet that is solved like this."""
-        said = {name: value for name, value in asdict(self).items() if value is not None}
+        said = self.said() | ({} if self.method is None else {"method": self.method})
         return fleet.model_copy(update={"solver": fleet.solver.model_copy(update=said)})
 
 
 def check_places(files: Iterable[Path], pictures: Iterable[Path | None]) -> None:
     """Refuse results that could not be written, before anything is solved."""
     from planner.errors import OutputError
+    from planner.io.output import STDOUT
 
     if some := [picture for picture in pictures if picture is not None]:
         from planner.reporting.plots.style import check_suffix
@@ -63,8 +72,17 @@ def check_places(files: Iterable[Path], pictures: Iterable[Path | None]) -> None
         for picture in some:
             check_suffix(picture)
     for path in files:
-        if not path.parent.is_dir():
-            raise OutputError.at(path, os.strerror(errno.ENOENT))
+        if str(path) != STDOUT and (reason := _obstacle(path)):
+            raise OutputError.at(path, os.strerror(reason))
+
+
+def _obstacle(path: Path) -> int:
+    """Return the number of the error that writing a file would end with; 0 where it is none."""
+    if path.is_dir():
+        return errno.EISDIR
+    if not path.parent.is_dir():
+        return errno.ENOENT
+    return 0 if os.access(path if path.exists() else path.parent, os.W_OK) else errno.EACCES
 
 
 def make_folder(folder: Path) -> None:

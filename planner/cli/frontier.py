@@ -80,12 +80,10 @@ def frontier(
     The target speed and the ceilings on cost do not limit the frontier; all other requirements do.
     """
     from planner.batch.tasks import Tasks, find_instances
+    from planner.cli.fleet_options import check_places
 
     field, values = _field_and_values(over, best)
-    if plot is not None:
-        from planner.reporting.plots.style import check_suffix
-
-        check_suffix(plot)
+    check_places([path for path in (csv, json_, plot) if path is not None], (plot,))
     tasks = list(Tasks(find_instances(instances)))
     found = _answered(tasks, field, values, best, speed_exponent)
     if not quiet:
@@ -162,7 +160,7 @@ def _answered(
 def _instance(task: Task, exponent: float | None) -> Instance:
     from planner.io.overrides import changed
 
-    instance = task.instance()
+    instance = task.one_deployment()
     return instance if exponent is None else changed(instance, {"speed_exponent": exponent})
 
 

@@ -24,7 +24,7 @@ def check(
 ) -> None:
     """Recompute plans from their rows and the instances alone; exit code 1 if any is wrong."""
     if plan.is_dir():
-        from planner.cli.fleet import check_folder
+        from planner.cli.fleet_plans import check_folder
 
         raise typer.Exit(NOT_SOLVED if check_folder(plan, instances) else 0)
     from planner.verification.check_plan import check_file
@@ -49,7 +49,7 @@ def _readable(paths: list[Path], unread: set[str]) -> Iterator[Instance]:
 
     for task in Tasks(instance_files(paths)):
         try:
-            yield task.instance()
+            yield task.one_deployment()
         except InputError as error:
             typer.echo(str(error), err=True)
             unread.add(task.name()[0])
@@ -106,17 +106,9 @@ def import_model(
 
 
 @app.command(epilog="Example: planner schema > instance.schema.json")
-def schema(
-    fleet: Annotated[bool, typer.Option("--fleet", help="That of fleet files instead.")] = False,
-) -> None:
-    """Print the JSON Schema of instance files, or of fleet files."""
+def schema() -> None:
+    """Print the JSON Schema of instance files."""
+    from planner.io.json_schema import instance_schema
     from planner.io.output import write_json
 
-    if fleet:
-        from planner.io.fleet.json_schema import fleet_schema
-
-        typer.echo(write_json(fleet_schema()), nl=False)
-        return
-    from planner.problem.instance import Instance
-
-    typer.echo(write_json(Instance.model_json_schema(by_alias=True)), nl=False)
+    typer.echo(write_json(instance_schema()), nl=False)

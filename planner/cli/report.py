@@ -42,10 +42,12 @@ def report(
 
     It opens in any browser, prints, and loads nothing from the network.
     """
+    from planner.cli.fleet_options import check_places
     from planner.io.output import write_text
     from planner.reporting.html.page import report_of_plans, written
     from planner.reporting.html.report_data import gathered
 
+    check_places([output], ())
     if subject.suffix.lower() == PLANS:
         write_text(output, report_of_plans(subject, title=title, date=date))
         return

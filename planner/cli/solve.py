@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code, instance_files
+from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.fleet_options import Gap, How, Method, TimeLimit
 
 if TYPE_CHECKING:
     from planner.batch.tasks import Task
+    from planner.cli.fleet_plans import Results
     from planner.plans.plan import Plan
     from planner.problem.instance import Instance
 
@@ -21,44 +23,148 @@ LONG_SEARCH = 2_000_000
 """Deployments from which a search is long enough for a progress bar."""
 
 
-@app.command(epilog=f"Example: planner solve instances/llama-70b-chat --csv plan.csv. {EXIT_CODES}")
+EXAMPLES = (
+    "Example: planner solve instances/llama-70b-chat --csv plan.csv",
+    "planner solve instances/day --folder plan --plot use.svg --stack areas.svg",
+    "planner solve instances/* --folder plans",
+)
+
+
+@app.command(epilog="\n\n".join([*EXAMPLES, EXIT_CODES]))
 def solve(
-    instances: Annotated[list[Path], typer.Argument(help="Instance files (YAML or JSON).")],
-    csv: Annotated[Path | None, typer.Option(help="Write the plans as CSV.")] = None,
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the plans as JSON.")] = None,
+    instances: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Instance files (YAML or JSON), or folders with instance.yaml or llm-inferno's "
+            "files."
+        ),
+    ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the plans as CSV; - prints only that."),
+    ] = None,
+    json_: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the plans as JSON; - prints only that."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write plan.csv, purchases.csv, service.csv and summary.json here; of several "
+            "instances, in one folder each.",
+        ),
+    ] = None,
+    purchases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is bought as CSV.")
+    ] = None,
+    service: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what each workload gets as CSV.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw how full the pools are (.svg, .png or .pdf)."),
+    ] = None,
+    stack: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw which workloads occupy each pool."),
+    ] = None,
     solver: Annotated[
         Literal["highs", "scip", "exhaustive"] | None,
         typer.Option(help="Use this solver, whatever the instance says."),
     ] = None,
+    method: Method = None,
+    gap: Gap = None,
+    time_limit: TimeLimit = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no plans.")] = False,
 ) -> None:
-    """Solve instances and show each plan with its proof."""
+    """Solve instances and show each plan with its proof.
+
+    One deployment of one workload in one period is answered by formulation D, everything else as
+    a fleet by F or G. Each plan has a bound that no plan can beat, and has passed an independent
+    checker.
+    """
     from planner.batch.tasks import Tasks
+    from planner.cli.fleet_plans import Results, answer, homes
+    from planner.io.output import STDOUT
+    from planner.io.read import asks_fleet
 
+    instances = _files(instances)
+    fleets = [path for path in instances if asks_fleet(path)]
+    results = Results(csv, purchases, service, plot, stack, folder)
+    _insist(instances, fleets, results, json_)
+    places = dict(zip(fleets, homes(fleets, results), strict=True)) if fleets else {}
+    quiet = quiet or STDOUT in {str(csv), str(json_)}
+    how, statuses, plans = How(method, gap, time_limit), [], []
+    for path in instances:
+        if path in places:
+            statuses.append(answer(path, places[path], results, how, quiet))
+            continue
+        for task in Tasks([path]):
+            plan = _solve_one(task, solver, how)
+            plans.append(plan)
+            statuses.append(plan.status)
+            _show(plan, quiet)
+    _write(plans, None if fleets else csv, json_, None if fleets else folder)
+    raise typer.Exit(exit_code(statuses))
+
+
+def _insist(
+    instances: list[Path], fleets: list[Path], results: Results, json_: Path | None
+) -> None:
+    """Refuse results that cannot be written, or not for such instances, before solving."""
+    from planner.errors import InputError, Problem
+
+    if fleets and len(instances) > 1 and results.single():
+        fix = "With several instances, some of many workloads or periods, use --folder."
+        raise InputError(
+            Problem("one instance beside it", f"{len(instances)}", option, fix)
+            for option in results.single()
+        )
+    if fleets and json_ is not None:
+        fix = "Use --folder, which writes summary.json, or --csv."
+        raise InputError(Problem("instances of one deployment", "others", "--json", fix))
+    if not fleets:
+        fix = "Use --csv or --json: the plan of one deployment is one row."
+        wrong = [option for option in results.single() if option != "--csv"]
+        if wrong:
+            found = "one deployment of one workload in one period"
+            raise InputError(Problem("a fleet", found, option, fix) for option in wrong)
+        _check_csv(results.csv, json_)
+
+
+def _check_csv(csv: Path | None, json_: Path | None) -> None:
+    from planner.batch.results_csv import refuse_unfinished
+    from planner.cli.fleet_options import check_places
+
+    check_places([path for path in (csv, json_) if path is not None], ())
     if csv is not None:
-        from planner.batch.results_csv import refuse_unfinished
-
         refuse_unfinished(csv)
-    plans = []
-    for task in Tasks(instance_files(instances)):
-        plan = _solve_one(task, solver)
-        plans.append(plan)
-        _show(plan, quiet)
-    _write(plans, csv, json_)
-    raise typer.Exit(exit_code(plan.status for plan in plans))
 
 
-def _solve_one(task: Task, solver: str | None) -> Plan:
+def _files(paths: list[Path]) -> list[Path]:
+    """Return the instance files that paths stand for; a folder without one stands for all in it."""
+    from planner.batch.tasks import find_instances
+    from planner.io.read import asks_fleet, file_of
+
+    found: list[Path] = []
+    for path in map(file_of, paths):
+        several = path.is_dir() and not asks_fleet(path)
+        found += map(Path, find_instances([path])) if several else [path]
+    return found
+
+
+def _solve_one(task: Task, solver: str | None, how: How) -> Plan:
     """Solve one instance; a failure is told at once and kept as a plan without a deployment."""
     from planner.api import solve as solve_instance
     from planner.batch.tasks import failure
     from planner.errors import PlannerError
 
     try:
-        instance = task.instance()
-        if solver is not None:
-            chosen = instance.solver.model_copy(update={"name": solver})
-            instance = instance.model_copy(update={"solver": chosen})
+        instance = task.one_deployment()
+        said = how.said() | ({} if solver is None else {"name": solver})
+        chosen = instance.solver.model_copy(update=said)
+        instance = instance.model_copy(update={"solver": chosen})
         with search_progress(instance) as advance:
             return replace(solve_instance(instance, advance), source=task.source)
     except PlannerError as error:
@@ -93,10 +199,14 @@ def _show(plan: Plan, quiet: bool) -> None:
         show_plan(plan, Console(stderr=quiet))
 
 
-def _write(plans: list[Plan], csv: Path | None, json_: Path | None) -> None:
+def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path | None) -> None:
+    from planner.cli.fleet_options import make_folder
     from planner.io.output import write_json
     from planner.plans.plan import write_csv
 
+    if folder is not None:
+        make_folder(folder)
+        csv = csv or folder / "plan.csv"
     if csv is not None:
         write_csv(plans, csv)
     if json_ is not None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Example: planner what-if instances/day --guarantees --csv guarantees.csv",
     "planner what-if instances/day --stress 1:2:11 --plot stress.svg",
-    "planner what-if fleet.yaml --guarantees --stress 1.2,1.5 --headrooms 0,0.1,0.2 --folder out",
+    "planner what-if day.yaml --guarantees --stress 1.2,1.5 --headrooms 0,0.1,0.2 --folder out",
     "planner what-if instances/melange --robustness 1 --rise 0.3",
 )
 MOST_NUMBERS = 1000
@@ -146,7 +146,8 @@ def what_if(
     fleet: Annotated[
         Path,
         typer.Argument(
-            help="Fleet file (YAML or JSON), folder with fleet.yaml, or with llm-inferno's files."
+            help="Instance file (YAML or JSON), or folder with instance.yaml or llm-inferno's "
+            "files."
         ),
     ],
     guarantees: AskGuarantees = False,

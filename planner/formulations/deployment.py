@@ -153,7 +153,8 @@ def _replicas(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidate
         return
     rate = table.replica_tokens_per_second
     needed = dict(zip(m.CANDIDATES, serving.replicas_for(demand, rate), strict=True))
-    most = dict(zip(m.CANDIDATES, _most_replicas(resolved, table), strict=True))
+    allowed = _most_replicas(resolved, table, np.asarray(list(needed.values())))
+    most = dict(zip(m.CANDIDATES, allowed, strict=True))
     m.replicas = pyo.Var(
         m.CANDIDATES,
         domain=pyo.NonNegativeIntegers,
@@ -176,11 +177,11 @@ def _replicas(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidate
         return m.replicas[name] >= needed[name] * m.choose[name]
 
 
-def _most_replicas(resolved: ResolvedInstance, table: Candidates) -> Floats:
-    """Most replicas the instance and the pool's accelerators allow."""
-    supply = available_gpus(resolved, table)
-    allowed = float(resolved.instance.search.max_replicas)
-    return np.minimum(allowed, np.floor(supply / table.gpus_per_replica))
+def _most_replicas(resolved: ResolvedInstance, table: Candidates, needed: Floats) -> Floats:
+    """Most replicas the instance and the pool's accelerators allow; no more help than needed."""
+    supply = np.floor(available_gpus(resolved, table) / table.gpus_per_replica)
+    most = np.minimum(resolved.instance.workload.max_replicas or np.inf, supply)
+    return np.where(np.isinf(most), needed, most)
 
 
 def _requirements(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidates) -> None:

@@ -240,8 +240,10 @@ def supplied(fleet: Fleet, remedy: Remedy) -> Fleet:
         larger = _sized(pool, gpus.get(pool.name, 0.0))
         cap = _raised(pool.watts_at_most, watts.get(pool.name, 0.0))
         pools.append(larger.model_copy(update={"watts_at_most": cap}))
+    hours = sum(period.hours for period in fleet.periods)
+    caps["dollars"] = caps.get("dollars", 0.0) / hours
     fields: tuple[tuple[Kind, str], ...] = (
-        ("dollars", "dollars_at_most"),
+        ("dollars", "dollars_per_hour_at_most"),
         ("watts", "watts_at_most"),
         ("kilograms", "carbon_kilograms_at_most"),
     )

@@ -117,7 +117,7 @@ class _Case:
 
     def _why_none(self, w: int) -> str:
         one = self.fleet.workloads[w]
-        if files := one.candidates or self.fleet.candidates:
+        if files := one.deployments or self.fleet.deployments:
             return f": {', '.join(files)} has no row for it"
         return ": none fits into the memory of the pools' accelerators"
 

@@ -111,14 +111,16 @@ def relaxable_parameters(
         for index, pool in enumerate(resolved.pools)
         if pool.gpus is not None
     ]
-    replicas = BY_NAME["max_replicas"]
-    most = RelaxableParameter(
-        *(replicas.field, replicas.name, instance.search.max_replicas),
-        *(True, replicas.unit, LARGEST_COUNT),
-    )
+    replicas, limit = BY_NAME["max_replicas"], instance.workload.max_replicas
+    name = (replicas.field, replicas.name)
+    most = () if limit is None else (_most_replicas(*name, limit, replicas.unit),)
     fraction = instance.usable_memory_fraction or resolved.profile.usable_memory_fraction
     filled = RelaxableParameter(MEMORY, "memory_capacity", fraction, True, "", 1.0)
-    return (*stated, *pools, most, *([filled] if memory else []))
+    return (*stated, *pools, *most, *([filled] if memory else []))
+
+
+def _most_replicas(field: str, name: str, limit: int, unit: str) -> RelaxableParameter:
+    return RelaxableParameter(field, name, limit, True, unit, LARGEST_COUNT)
 
 
 def put(resolved: ResolvedInstance, values: Mapping[str, float | int]) -> ResolvedInstance:
@@ -190,6 +192,7 @@ def freed(
     found = requirements(relaxed, table)
     rows = np.flatnonzero(all_met(found))
     attained = {one.name: np.asarray(one.attained)[rows] for one in found}
+    replicas = table.replicas_needed(relaxed.instance.workload)[rows]
     usable = table.usable_bytes_per_gpu[rows]
     attained["memory_capacity"] = attained["memory_capacity"] / usable
     needed: dict[str, Floats] = {}
@@ -198,18 +201,18 @@ def freed(
     if DEMAND in values and demand is not None:
         limits = {one.name: np.broadcast_to(one.limit, len(table))[rows] for one in found}
         ratios = [limits[name] / attained[name] for name in PER_REPLICA if name in limits]
-        replicas = np.floor(np.minimum.reduce(ratios) * (1.0 + ROUNDING))
+        most = np.floor(np.minimum.reduce(ratios) * (1.0 + ROUNDING)) if ratios else np.inf
         rate = table.replica_tokens_per_second[rows]
-        served = np.minimum(demand, replicas * rate)
-        counted = replicas_for(served, rate)
-        attained.update({name: attained[name] * counted for name in PER_REPLICA if name in limits})
+        served = np.minimum(demand, most * rate)
+        replicas = replicas_for(served, rate)
+        attained.update({name: attained[name] * replicas for name in PER_REPLICA if name in limits})
         needed[DEMAND] = served
     for parameter in free:
         if parameter.field == DEMAND:
             continue
         pick = np.maximum if parameter.raised else np.minimum
         needed[parameter.field] = pick(parameter.asked, attained[parameter.requirement])
-    hourly = attained["max_replicas"] * (table.gpus_per_replica * table.dollars_per_gpu_hour)[rows]
+    hourly = replicas * (table.gpus_per_replica * table.dollars_per_gpu_hour)[rows]
     return rows, needed, _cost(resolved.instance, table, rows, hourly / served)
 
 

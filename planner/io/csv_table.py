@@ -13,7 +13,7 @@ from planner.errors import InputError, Problem, few, reason_of
 LARGEST_TABLE_BYTES = 1_000_000_000
 QUOTES = "Put quotes round cells that contain commas or line breaks."
 CHECK_PATH = "Check the path."
-FROM_FLEET = "Check the path; it starts at the fleet file's folder."
+FROM_FLEET = "Check the path; it starts at the instance file's folder."
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,15 @@ class Document:
     value: Any
     """Plain dicts, lists, numbers and text."""
     places: Mapping[Location, Place]
+    moved: Mapping[Location, Location] = field(default_factory=dict)
+    """Locations inside the program to those of the file, where short forms were written out."""
 
     def written(self, location: Location) -> Location:
         """Return `location` as it reads in this file.
 
         Inside the program `batch: [0]` is `batch.values[0]`, and one value is a list of one.
         """
+        location = self._moved(location)
         node = self.value
         kept: Location = ()
         for index, part in enumerate(location):
@@ -47,6 +50,14 @@ class Document:
             elif isinstance(node, dict):
                 return (*kept, *location[index:])
         return kept
+
+    def _moved(self, location: Location) -> Location:
+        """Return a location with its longest known beginning replaced, until none is known."""
+        for length in range(len(location), 0, -1):
+            start = self.moved.get(location[:length])
+            if start is not None:
+                return self._moved(start + location[length:])
+        return location
 
     def line(self, location: Location) -> int:
         """Return the line of the deepest part of `location` that the file has."""

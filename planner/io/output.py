@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIGNIFICANT_DIGITS = 12
+STDOUT = "-"
+"""A path that stands for standard output."""
 
 
 def cell(value: Any) -> str:
@@ -64,11 +67,16 @@ def write_text(path: str | Path, text: str) -> None:
 def open_result(path: str | Path) -> Iterator[TextIO]:
     """Open a file for results; whatever was written stays, also when writing fails later.
 
+    `-` is standard output.
+
     Raises
     ------
     OutputError
         Where the path cannot be written.
     """
+    if str(path) == STDOUT:
+        yield sys.stdout
+        return
     try:
         with Path(path).open("w", encoding="utf-8", newline="") as result:
             yield result

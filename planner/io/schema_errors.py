@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from planner.errors import Problem, nearest
 from planner.io.document import LONGEST_EXCERPT, Document, Location, dotted
+from planner.io.long_form import WORKLOADS
+from planner.io.other_names import OtherName, other_name
 from planner.problem.instance import (
     SWEEP,
     BatchRange,
@@ -50,7 +52,7 @@ INSTANCES = Schema(
         "`search.batch`": BatchRange,
         "`solver`": Solver,
     },
-    (SWEEP,),
+    (SWEEP, WORKLOADS),
 )
 
 
@@ -128,7 +130,10 @@ def _subject(details: ErrorDetails) -> Location:
 def _misjudged(details: ErrorDetails, document: Document) -> bool:
     """Tell whether pydantic calls a list too short only because its entries failed."""
     place = document.places.get(document.written(details["loc"]))
-    return details["type"] == "too_short" and place is not None and bool(details["input"])
+    moved = any(start[:-1] == details["loc"] for start in document.moved)
+    return (
+        details["type"] == "too_short" and (place is not None or moved) and bool(details["input"])
+    )
 
 
 def _problem(details: ErrorDetails, document: Document, schema: Schema) -> Problem:
@@ -137,11 +142,17 @@ def _problem(details: ErrorDetails, document: Document, schema: Schema) -> Probl
     place = document.places.get(location)
     found = "nothing" if place is None else place.text
     if details["type"] == "extra_forbidden":
-        found = "an unknown key"
+        other = _other_name(details, location)
+        found = found if other is not None and other.shows_value else "an unknown key"
     if details["type"] == "too_short":
         found = "an empty list"
     line = document.line(location)
     return Problem(expected, found, dotted(location), fix, document.file, line)
+
+
+def _other_name(details: ErrorDetails, location: Location) -> OtherName | None:
+    inside = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
+    return other_name(str(location[-1]), details["input"], inside)
 
 
 WHOLE = "Write digits only, without quotes or unit."
@@ -170,10 +181,9 @@ EXPECTATIONS = {
 def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> tuple[str, str]:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        fields = _fields_at(location[:-1], schema)
-        return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields, schema)
+        return _expected_key(details, location, schema)
     if kind == "value_error":
-        return str(context["error"]), _advice_on_value(details["input"])
+        return str(context["error"]), _advice_on_value(details["input"], str(context["error"]))
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return _expected_part(location, schema), _advice_on_part(details["input"])
     if kind == "literal_error":
@@ -187,6 +197,14 @@ def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> t
     if isinstance(details["input"], list | dict) and kind not in ("tuple_type", "missing"):
         fix = "Write a single value."
     return expected.format(**{key: _count(value) for key, value in context.items()}), fix
+
+
+def _expected_key(details: ErrorDetails, location: Location, schema: Schema) -> tuple[str, str]:
+    """Say what a key is called here, where it belongs, or which keys there are."""
+    if other := _other_name(details, location):
+        return other.expected, other.fix
+    fields = _fields_at(location[:-1], schema)
+    return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields, schema)
 
 
 def _count(value: Any) -> str:
@@ -208,7 +226,9 @@ def _advice_on_part(value: Any) -> str:
     return "Fill it in or remove the key." if value is None else "Give its keys, or remove it."
 
 
-def _advice_on_value(value: Any) -> str:
+def _advice_on_value(value: Any, expected: str) -> str:
+    if " or " in expected and "such as" not in expected:
+        return "Write one of the two."
     if isinstance(value, list | dict):
         return "Write a single value."
     return "Check the number and its unit." if isinstance(value, str) else "Write a number."

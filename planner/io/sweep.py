@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from planner.errors import InputError, Problem
 from planner.io.document import Document, Location, Place
+from planner.io.long_form import LongForm, long_form, name_of
 from planner.io.schema_errors import placed, schema_problems
 from planner.io.sweep_axes import Axis, axes, labels, shown, values
 from planner.io.yaml_json import Source
@@ -64,7 +65,7 @@ class Sweep(Sequence[Instance]):
 
     def name(self, index: int) -> str:
         """Return the name of a point, which may itself be wrong: `chat[input_tokens=1000]`."""
-        base, picks = str(self._base.get("name", "")), self._picks(index)
+        base, picks = str(self._base["name"]), self._picks(index)
         return self._name(base, picks) if self.axes else base
 
     def swept(self, index: int) -> dict[str, Any]:
@@ -98,7 +99,15 @@ class Sweep(Sequence[Instance]):
     @cached_property
     def _base(self) -> dict[str, Any]:
         """What the file says outside the sweep."""
-        return {key: value for key, value in self.source.value.items() if key != SWEEP}
+        said = {key: value for key, value in self.source.value.items() if key != SWEEP}
+        return {"name": self._file_name, **said}
+
+    @property
+    def _file_name(self) -> str:
+        """What the instance is called where the file does not say it."""
+        path = Path(self.source.file)
+        line = f":{self.source.line}" if self.source.line > 1 else ""
+        return f"{name_of(path)}{line}"
 
     def _name(self, base: str, picks: Sequence[int]) -> str:
         triples = zip(self._labels, self.axes, picks, strict=True)
@@ -122,19 +131,22 @@ class Sweep(Sequence[Instance]):
         return found
 
     def _instance(self, picks: Sequence[int]) -> Instance:
-        value = self._value(picks)
+        value, form = self._value(picks), None
         try:
-            instance = _with_configs_beside(Instance.model_validate(value), self.folder)
+            form = _of_one_deployment(value)
+            instance = _with_configs_beside(Instance.model_validate(form.value), self.folder)
             resolve(instance)
         except ValidationError as error:
-            problems = schema_problems(error, self._document(picks, value))
+            problems = schema_problems(error, self._document(picks, value, form))
             raise InputError(self._numbered(problems, picks)) from None
         except InputError as error:
-            problems = placed(error.problems, self._document(picks, value))
+            problems = placed(error.problems, self._document(picks, value, form))
             raise InputError(self._numbered(problems, picks)) from None
         return instance.at(self._swept(picks)) if self.axes else instance
 
-    def _document(self, picks: Sequence[int], value: dict[str, Any]) -> Document:
+    def _document(
+        self, picks: Sequence[int], value: dict[str, Any], form: LongForm | None
+    ) -> Document:
         """Return the file as if it said this one point: swept fields stand in the sweep's lines."""
         known = self.source.document.places
         places = {location: place for location, place in known.items() if location[:1] != (SWEEP,)}
@@ -147,7 +159,7 @@ class Sweep(Sequence[Instance]):
                 place = Place(line, f"{one:g}") if axis.is_range else known[there + inner]
                 places[axis.location + inner] = place
         held = {location: place for location, place in places.items() if _has(value, location)}
-        return Document(self.source.file, value, held)
+        return Document(self.source.file, value, held, form.moved if form is not None else {})
 
     def _numbered(self, problems: list[Problem], picks: Sequence[int]) -> Iterator[Problem]:
         """Yield problems, with the point's number where they stand outside the sweep."""
@@ -171,11 +183,15 @@ class Sweep(Sequence[Instance]):
         Only the schema is asked, since the rest depends on values.
         """
         picks = (0,) * len(self.axes)
-        value = self._value(picks)
+        value, form = self._value(picks), None
         try:
-            Instance.model_validate(value)
+            form = _of_one_deployment(value)
+            Instance.model_validate(form.value)
         except ValidationError as error:
-            return schema_problems(error, self._document(picks, value), self._at_every_point)
+            document = self._document(picks, value, form)
+            return schema_problems(error, document, self._at_every_point)
+        except InputError as error:
+            return placed(error.problems, self._document(picks, value, form))
         return []
 
     def _at_every_point(self, location: Location) -> bool:
@@ -205,6 +221,23 @@ def sweep(source: Source, folder: Path) -> Sweep:
     if problems := found._mistakes():
         raise InputError(problems)
     return found
+
+
+ASKS_FOR_MORE = Problem(
+    "one deployment of one workload in one period, with one price for each pool",
+    "an instance that asks for more",
+    "",
+    "`planner solve`, `batch`, `check` and `what-if` take it; sweeps, frontiers, explanations and "
+    "reports do not so far.",
+)
+
+
+def _of_one_deployment(value: dict[str, Any]) -> LongForm:
+    """Return the long form of an instance that formulation D answers."""
+    form = long_form(value)
+    if form.is_fleet:
+        raise InputError(ASKS_FOR_MORE)
+    return form
 
 
 def put(node: Any, location: Sequence[int | str], value: Any) -> Any:

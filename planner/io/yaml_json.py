@@ -161,7 +161,7 @@ def _no_mapping(root: Any, text: str) -> Problem:
         line=root.start_mark.line + 1 if root else 1,
         found=kinds[root.id] if root else nothing,
         expected="a mapping of fields, `key: value`",
-        fix="Start with `name:`, `workload:` and `pools:`.",
+        fix="Start with `workload:` and `pools:`.",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.errors import OutputError
 from planner.io.column_csv import Column, Named, frame, write_columns, write_constants
 from planner.io.output import SIGNIFICANT_DIGITS, compact_json, write_json
 from planner.problem.offers import ROLES
@@ -236,9 +237,13 @@ class FleetPlan:
         Raises
         ------
         OutputError
-            Where they cannot be written; the folder must exist.
+            Where they cannot be written.
         """
         folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError.at(folder, error, "folder") from error
         self.to_csv(folder / PLAN_FILE)
         self.purchases_csv(folder / PURCHASES_FILE)
         self.service_csv(folder / SERVICE_FILE)

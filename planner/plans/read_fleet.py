@@ -81,10 +81,10 @@ def read_fleet_plan(folder: str | Path) -> FleetPlan:
     Examples
     --------
     >>> import planner
-    >>> fleet = planner.read_fleet("instances/melange")
+    >>> fleet = planner.read_instance("instances/melange")
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> planner.solve_fleet(fleet).write(folder)
+    >>> planner.solve(fleet).write(folder)
     >>> planner.read_fleet_plan(folder).status
     'optimal'
     """

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from planner.problem.instance import (
     LARGEST_COUNT,
@@ -17,8 +17,11 @@ from planner.problem.instance import (
     DollarsPerHour,
     Draft,
     Fraction,
+    Imbalance,
     Part,
     Quality,
+    Redundant,
+    Roles,
     Search,
     Seconds,
     TokensPerSecond,
@@ -38,9 +41,12 @@ def _as_list(value: Any) -> Any:
     return value if value is None or isinstance(value, list | tuple) else [value]
 
 
+MOST_PERIODS = 100_000
+
+
 def _as_periods(value: Any) -> Any:
     """Let a whole number stand for so many periods of one hour."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PERIODS:
         return [{"name": str(period)} for period in range(value)]
     return value
 
@@ -50,6 +56,23 @@ Series = Annotated[tuple[Amount, ...], BeforeValidator(_as_list), Field(min_leng
 Demand = Series | dict[Name, Series]
 """A series, or one per quantile: `{p50: [...], p95: [...]}`."""
 Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list)]
+ANY: Literal["any"] = "any"
+"""As many kinds of deployments as are wanted."""
+
+
+def _kinds(value: Any) -> Any:
+    """Accept a whole number or `any`, with one sentence for everything else."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value == ANY or (whole and 1 <= value <= LARGEST_COUNT):
+        return value
+    raise ValueError("a whole number from 1, or any")
+
+
+MostDeployments = Annotated[
+    int | Literal["any"],
+    BeforeValidator(_kinds),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": ANY}]}),
+]
 
 
 class Period(Part):
@@ -96,10 +119,10 @@ class FleetPool(Part):
     """Accelerators of one kind in one region, with what they cost in each way of paying."""
 
     name: Name
-    """Name of the pool in candidates and plans."""
+    """Name of the pool in files of deployments and in plans."""
     accelerator: Name | None = None
-    """Name of an accelerator in the catalogue. Needed where the planner tabulates candidates, and
-    for the catalogue's price and power."""
+    """Name of an accelerator in the catalogue. Needed where the planner tabulates deployments,
+    and for the catalogue's price and power."""
     region: Name | None = None
     """Where it stands."""
     gpus: Whole | None = None
@@ -121,10 +144,10 @@ class FleetPool(Part):
 
 
 class RequestClass(Part):
-    """Requests of one kind, of which candidates state how many they serve."""
+    """Requests of one kind, of which deployments state how many they serve."""
 
     name: Name
-    """Name in the candidates' column `request_class`."""
+    """Name in the column `request_class` of deployments."""
     share: Fraction
     """Part of the workload's requests."""
 
@@ -133,9 +156,9 @@ class FleetWorkload(Part):
     """One model to serve: how much, how fast, where, and how safely."""
 
     name: Name
-    """Name of the workload in candidates and plans."""
+    """Name of the workload in files of deployments and in plans."""
     transformer: Name | None = None
-    """Name of a transformer in the catalogue; needed where the planner tabulates candidates."""
+    """Name of a transformer in the catalogue; needed where the planner tabulates deployments."""
     input_tokens: Count = 1000
     """Prompt length of a typical request."""
     output_tokens: Count = 500
@@ -152,14 +175,26 @@ class FleetWorkload(Part):
     """1 is served first where not all can be."""
     drafts: tuple[Draft, ...] = ()
     """Drafts that speculative decoding may use."""
+    expert_imbalance: Imbalance = 1.0
+    """Tokens of the busiest group of experts over the mean, where experts are spread."""
+    redundant_experts: Redundant = 0
+    """Copies of busy experts, beside each layer's own, where experts are spread."""
+    roles: Roles = None
+    """What replicas do: `colocated` ones read prompts and answer them; `decode` ones answer
+    prompts that are read elsewhere, at no cost here. Left out: as the profile says."""
+    engine: Name | None = None
+    """Serving engine that must be able to launch what the planner tabulates."""
+    usable_memory_fraction: Fraction | None = None
+    """Part of an accelerator's memory that may be filled. Left out: as the profile says."""
+    collectives: Name | None = None
+    """Whose all-reduces count. Left out: those of the engine, else those of vLLM."""
     quality: Quality | None = None
-    """Least quality of precisions, by a table of your own."""
-    quality_at_least: Fraction | None = None
-    """Least value of the candidates' column `quality`."""
+    """Least quality of precisions, by a table of your own, or of the column `quality` of
+    deployments from files."""
     search: Search = Search()
-    """The design space of a replica, where the planner tabulates candidates."""
-    candidates: Names = ()
-    """CSV files of deployments that stand in place of the planner's own."""
+    """The design space of a replica, where the planner tabulates deployments."""
+    deployments: Names = ()
+    """CSV files of deployments to choose from in place of the planner's own."""
     classes: tuple[RequestClass, ...] = ()
     """Kinds of requests; shares sum to 1. Left out: all requests are alike."""
     regions: Names | None = None
@@ -172,8 +207,12 @@ class FleetWorkload(Part):
     """Whether demand must still be met when any one replica fails."""
     min_replicas: Whole = 0
     """Fewest replicas in every period."""
-    mixing: bool = True
-    """Whether replicas of different deployments may share the demand of a period."""
+    max_replicas: Count | None = None
+    """Most replicas in every period. Left out: no limit."""
+    max_deployments: MostDeployments = 1
+    """Kinds of deployments that may share the demand of a period, or `any`. A deployment on
+    accelerators that stay and the same one on spot ones are two kinds; of prefill and decode
+    workers, each has so many."""
     spot: bool = True
     """Whether replicas may run on accelerators that can be taken away."""
     startup_seconds: Amount = 0.0
@@ -194,7 +233,7 @@ class Running(Part):
     pool: Name
     """Name of the pool."""
     label: Name
-    """The deployment, as it is called in candidates and plans."""
+    """The deployment, as files of deployments and plans call it."""
     replicas: Count
     """How many."""
     spot: bool = False
@@ -224,7 +263,7 @@ class Robustness(Part):
 
 
 class Prediction(Part):
-    """What to make of candidates' figures before they are trusted."""
+    """What to make of the figures of deployments before they are trusted."""
 
     prefill_rate: Fraction = 1.0
     """Factor on the throughput of prefill workers."""
@@ -248,8 +287,8 @@ def _put_contents_for_paths(content: dict[str, Any]) -> None:
         return known[path]
 
     for part in (content, *content["workloads"]):
-        if "candidates" in part:
-            part["candidates"] = [content_of(path) for path in part["candidates"]]
+        if "deployments" in part:
+            part["deployments"] = [content_of(path) for path in part["deployments"]]
         for named in (part, *part.get("drafts", ())):
             if (named.get("transformer") or "").endswith(".json"):
                 named["transformer"] = content_of(named["transformer"])
@@ -279,19 +318,19 @@ class Fleet(Part):
         Period(name="0"),
     )
     """The horizon, one period after the other; a whole number stands for so many hours."""
-    candidates: Names = ()
+    deployments: Names = ()
     """CSV files of deployments for workloads that name none of their own."""
     round_trip_seconds: dict[Name, dict[Name, Amount]] = Field(default_factory=dict)
     """Round trip from the users' region to the serving one; none within a region."""
     prediction: Prediction = Prediction()
-    """What to make of candidates' figures."""
-    dollars_at_most: Amount | None = None
-    """Budget for the horizon."""
+    """What to make of the figures of deployments."""
+    dollars_per_hour_at_most: DollarsPerHour | None = None
+    """Ceiling on the cost of an hour, in the mean of the horizon."""
     watts_at_most: Amount | None = None
     """Cap on the power of all busy accelerators in every period."""
     carbon_kilograms_at_most: Amount | None = None
     """Cap on the carbon of busy accelerators over the horizon."""
-    quantile: Name | None = None
+    demand_quantile: Name | None = None
     """Which quantile of demand is planned for, where demand has several."""
     scenarios: tuple[Scenario, ...] = ()
     """Ways demand may turn out."""
@@ -299,8 +338,8 @@ class Fleet(Part):
     """Rises of demand that supply must be bought for."""
     running: tuple[Running, ...] | None = None
     """Replicas that run before the first period. Left out: the first period starts for free."""
-    engine: Name | None = None
-    """Serving engine that must be able to launch what the planner tabulates."""
+    profile: Name = "calibrated"
+    """How time is predicted where the planner tabulates: `calibrated`, or `paper`."""
     solver: FleetSolver = FleetSolver()
     """Which formulation proves the plan."""
 

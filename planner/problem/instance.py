@@ -58,6 +58,26 @@ def _as_range(value: Any) -> Any:
     return {"values": value} if isinstance(value, list | tuple) else value
 
 
+def _one_role(value: Any) -> Any:
+    """Accept a list of one for a role; say why several roles cannot be planned."""
+    role = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+    if role == "disaggregated" or isinstance(role, list | tuple):
+        raise ValueError(
+            "colocated or decode, since prefill and decode replicas side by side are planned from "
+            "`deployments` alone so far"
+        )
+    return role
+
+
+Imbalance = Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False, strict=True)]
+Redundant = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
+Roles = Annotated[
+    Literal["colocated", "decode"] | None,
+    BeforeValidator(_one_role),
+    WithJsonSchema({"enum": ["colocated", "decode"]}),
+]
+
+
 class Part(BaseModel):
     """A frozen part of an instance; keys it does not know are errors."""
 
@@ -109,16 +129,18 @@ class Workload(Part):
     cost counts per token at saturation."""
     time_to_first_token_seconds: Seconds | None = None
     """Longest wait for the first token on an idle replica."""
-    expert_imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False, strict=True)] = 1.0
+    expert_imbalance: Imbalance = 1.0
     """Tokens of the busiest group of experts over the mean, where experts are spread."""
-    redundant_experts: Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)] = 0
+    redundant_experts: Redundant = 0
     """Copies of busy experts, beside each layer's own, where experts are spread; they take memory
     and make the imbalance what it is."""
     drafts: tuple[Draft, ...] = ()
     """Drafts that speculative decoding may use; drafting nothing is always possible."""
-    prefill: Literal["colocated", "elsewhere"] | None = None
-    """Whether prompts are read on the same accelerators (`colocated`) or by others whose cost is
-    not counted (`elsewhere`). Left out: as the profile says."""
+    roles: Roles = None
+    """What replicas do: `colocated` ones read prompts and answer them; `decode` ones answer
+    prompts that are read elsewhere, at no cost here. Left out: as the profile says."""
+    max_replicas: Count | None = None
+    """Most replicas of the deployment. Left out: no limit."""
 
 
 class Pool(Part):
@@ -227,8 +249,6 @@ class Search(Part):
         _one_or_many({"enum": list(get_args(CachePrecision))}),
     ] = ("bf16",)
     """Precisions of the key/value cache."""
-    max_replicas: Count = 512
-    """Most replicas of the deployment."""
 
 
 class Solver(Part):
@@ -236,7 +256,7 @@ class Solver(Part):
 
     name: Literal["highs", "scip", "exhaustive"] = "highs"
     """`highs` (default), `scip` (extra `scip`), or `exhaustive` (small instances only)."""
-    time_limit_seconds: Seconds = 60.0
+    time_limit_seconds: Seconds = 300.0
     """Seconds after which the solver returns the best plan it has, with its bound."""
     relative_gap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = 0.0
     """Gap between plan and bound at which the solver may stop."""
@@ -341,12 +361,12 @@ class Instance(Part):
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits that name what is asked, whatever solver answers it."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"solver"})
-        # Instances that name none of these keep their digest.
-        for name in ("engine", "collectives", "speed_exponent"):
-            if content[name] is None:
-                del content[name]
-        for named in (content["workload"], *content["workload"]["drafts"]):
+        # Without what is at its default, so that fields to come leave the digest as it was.
+        content = self.model_dump(
+            mode="json", by_alias=True, exclude={"solver"}, exclude_defaults=True
+        )
+        workload = content["workload"]
+        for named in (workload, *workload.get("drafts", ())):
             named["transformer"] = _content_of(named["transformer"])
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -75,7 +75,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "max_replicas",
-        "search.max_replicas",
+        "workload.max_replicas",
         "replicas",
         at_most=True,
         unit="replicas",

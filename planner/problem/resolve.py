@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
@@ -36,6 +36,11 @@ DEFAULT_TENSOR_PARALLEL = (1, 2, 4, 8)
 DEFAULT_PIPELINE_PARALLEL = (1, 2, 4)
 DEFAULT_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
 NO_DRAFT = "none"
+PREFILL_OF: dict[str, Literal["colocated", "elsewhere"]] = {
+    "colocated": "colocated",
+    "decode": "elsewhere",
+}
+"""Where prompts are read, by the roles of replicas."""
 RECENT = 8
 """Resolved instances that are kept."""
 
@@ -180,8 +185,8 @@ def _resolved(same: _Same) -> ResolvedInstance:
     if problems or llm is None or profile is None:
         raise InputError(problems)
     switches = profile.switches
-    if instance.workload.prefill is not None:
-        switches = replace(switches, prefill=instance.workload.prefill)
+    if instance.workload.roles is not None:
+        switches = replace(switches, prefill=PREFILL_OF[instance.workload.roles])
     if switches.prefill == "elsewhere" and instance.workload.time_to_first_token_seconds:
         raise InputError(_FIRST_TOKEN_ELSEWHERE)
     pools = tuple(supply for supply in supplies if supply is not None)
@@ -198,7 +203,7 @@ _FIRST_TOKEN_ELSEWHERE = Problem(
     field="workload.time_to_first_token_seconds",
     found="a limit on the first token, while prompts are read elsewhere",
     expected="prompts read on these accelerators, whose time is known",
-    fix="Set `workload.prefill: colocated`, or leave the limit out.",
+    fix="Set `workload.roles: colocated`, or leave the limit out.",
 )
 
 

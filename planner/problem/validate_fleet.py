@@ -55,11 +55,13 @@ class _Known:
         self.has_offers = has_offers
         self.refusals = cache(_transformer)
         """Why a transformer cannot be had: looked up once for the many workloads that have it."""
+        self.engine_refusals = cache(lambda name: _refused(catalogue.engine, name))
+        """The same of engines."""
         self.has_classes = any(workload.classes for workload in fleet.workloads)
 
     def tabulates(self, workload: FleetWorkload) -> bool:
         """Tell whether the planner must draw up a workload's deployments itself."""
-        return not (self.has_offers or workload.candidates or self.fleet.candidates)
+        return not (self.has_offers or workload.deployments or self.fleet.deployments)
 
 
 def _doubled(fleet: Fleet) -> Checks:
@@ -110,15 +112,15 @@ def _series(known: _Known, field: str, demand: Demand) -> Checks:
                 f"{field}.{quantile}" if quantile else field,
                 "Give as many as there are periods.",
             )
-    if not isinstance(demand, dict) or known.fleet.quantile in demand:
+    if not isinstance(demand, dict) or known.fleet.demand_quantile in demand:
         return
     names = ", ".join(demand)
-    if known.fleet.quantile is not None:
-        fix = hint(known.fleet.quantile, list(demand))
-        expected = f"the quantile {known.fleet.quantile}, which is planned for"
+    if known.fleet.demand_quantile is not None:
+        fix = hint(known.fleet.demand_quantile, list(demand))
+        expected = f"the quantile {known.fleet.demand_quantile}, which is planned for"
         yield Problem(expected, names or "none", field, fix)
     elif len(demand) != 1:
-        found, fix = f"the quantiles {names}" if names else "none", "Name one as `quantile`."
+        found, fix = f"the quantiles {names}" if names else "none", "Name one as `demand_quantile`."
         yield Problem("a quantile to plan for", found, field, fix)
 
 
@@ -126,9 +128,9 @@ def _quantile(known: _Known) -> Checks:
     """A quantile that is planned for must be one of some demand."""
     demands = ((one.requests_per_second, one.tokens_per_second) for one in known.fleet.workloads)
     some = any(isinstance(demand, dict) for pair in demands for demand in pair)
-    if known.fleet.quantile is not None and not some:
+    if known.fleet.demand_quantile is not None and not some:
         found, fix = "a quantile, while no demand has several", "Remove it, or give quantiles."
-        yield Problem("demand by quantile", found, "quantile", fix)
+        yield Problem("demand by quantile", found, "demand_quantile", fix)
 
 
 def _deployments(known: _Known, field: str, workload: FleetWorkload) -> Checks:
@@ -138,17 +140,17 @@ def _deployments(known: _Known, field: str, workload: FleetWorkload) -> Checks:
     if workload.transformer is None:
         yield Problem(
             "what is served",
-            "nothing, nor `candidates`",
+            "nothing, nor `deployments`",
             f"{field}.transformer",
-            "Name a transformer of the catalogue, or a file of candidates.",
+            "Name a transformer of the catalogue, or a file of `deployments`.",
         )
     else:
         for problem in known.refusals(workload.transformer):
             yield replace(problem, field=f"{field}.transformer")
     if workload.classes:
         yield Problem(
-            "candidate files that state a rate for every class",
-            "classes without `candidates`",
+            "files of deployments that state a rate for every class",
+            "classes without `deployments`",
             f"{field}.classes",
             "Name files with the column `request_class`, or leave `classes` out.",
         )
@@ -160,7 +162,7 @@ def _transformer(name: str) -> tuple[Problem, ...]:
         return _refused(catalogue.transformer, name)
     if Path(name).is_file():
         return _refused(lambda path: read_config(Path(path)), name)
-    fix = "Paths start at the folder of the fleet file."
+    fix = "Paths start at the folder of the instance file."
     return (Problem("the path of a config.json", f"{name}, where no file is", fix=fix),)
 
 
@@ -245,7 +247,14 @@ def _round_trips(known: _Known, field: str, workload: FleetWorkload) -> Checks:
             )
 
 
-_CHECKS = (_demand, _deployments, _classes, _guarantees, _regions, _round_trips)
+def _engine(known: _Known, field: str, workload: FleetWorkload) -> Checks:
+    """The engine is looked up where deployments are tabulated."""
+    if workload.engine is not None and known.tabulates(workload):
+        for problem in known.engine_refusals(workload.engine):
+            yield replace(problem, field=f"{field}.engine")
+
+
+_CHECKS = (_engine, _demand, _deployments, _classes, _guarantees, _regions, _round_trips)
 
 
 def _pool_problems(known: _Known) -> Checks:
@@ -256,10 +265,10 @@ def _pool_problems(known: _Known) -> Checks:
     for at, pool in enumerate(fleet.pools):
         if pool.accelerator is None:
             yield Problem(
-                "an accelerator of the catalogue, since no workload has `candidates`",
+                "an accelerator of the catalogue, since no workload has `deployments`",
                 "nothing",
                 f"pools[{at}].accelerator",
-                "Name one, or give candidates.",
+                "Name one, or give `deployments`.",
             )
 
 
@@ -271,8 +280,8 @@ def _catalogue_names(known: _Known) -> Checks:
     for at, pool in enumerate(fleet.pools):
         for problem in _refused(catalogue.accelerator, pool.accelerator):
             yield replace(problem, field=f"pools[{at}].accelerator")
-    for problem in _refused(catalogue.engine, fleet.engine):
-        yield replace(problem, field="engine")
+    for problem in _refused(catalogue.profile, fleet.profile):
+        yield replace(problem, field="profile")
 
 
 def _running(known: _Known) -> Checks:
@@ -282,10 +291,10 @@ def _running(known: _Known) -> Checks:
         field = f"running[{at}]"
         if entry.workload not in known.workloads:
             names = [workload.name for workload in known.fleet.workloads]
-            yield _unknown(entry.workload, f"{field}.workload", "a workload of the fleet", names)
+            yield _unknown(entry.workload, f"{field}.workload", "a workload of the instance", names)
         pool = known.pools.get(entry.pool)
         if pool is None:
-            yield _unknown(entry.pool, f"{field}.pool", "a pool of the fleet", list(known.pools))
+            yield _unknown(entry.pool, f"{field}.pool", "a pool of the instance", list(known.pools))
         elif entry.spot and pool.spot is None:
             fix = "Leave `spot` out here, or give the pool a spot price."
             yield Problem("a pool with spot accelerators", entry.pool, f"{field}.spot", fix)

@@ -39,7 +39,7 @@ def allowed(
         "weight_precision": weights in search.weights and good,
         "kv_precision": cache in search.kv and good,
         "gamma": decided.gamma in resolved.gamma,
-        "replicas": np.asarray(replicas) <= search.max_replicas,
+        "replicas": np.asarray(replicas) <= (resolved.instance.workload.max_replicas or np.inf),
     }
     return {column: np.broadcast_to(truth, np.shape(tp)) for column, truth in truths.items()}
 

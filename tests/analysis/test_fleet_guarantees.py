@@ -30,7 +30,8 @@ def fleet_of(*workloads, **changed):
     """Workloads that each may run on single accelerators, one request a second, in two regions."""
     document = {"name": "by hand", "pools": POOLS, "solver": {"relative_gap": 0.0}} | changed
     document["workloads"] = [
-        {"name": f"w{w}", "regions": ["eu"], "spot": False} | one for w, one in enumerate(workloads)
+        {"name": f"w{w}", "regions": ["eu"], "spot": False, "max_deployments": "any"} | one
+        for w, one in enumerate(workloads)
     ]
     rows = [
         (w, p, "tp1", 1, 0, 1.0, NAN, NAN, NAN, NAN) for w in range(len(workloads)) for p in (0, 1)
@@ -45,7 +46,7 @@ def costs(found):
 def test_dollarsof_guarantees_worked_out_by_hand():
     fleet, offers = fleet_of(
         {"requests_per_second": {"p50": [2.0], "p95": [4.0]}, "headroom": 0.2, "n_plus_1": True},
-        quantile="p95",
+        demand_quantile="p95",
     )
     found = guarantees(fleet, offers)
     # 4 / 0.8 = 5 replicas and one to spare, at 2 dollars.
@@ -68,12 +69,12 @@ def test_dollarsof_guarantees_worked_out_by_hand():
 def test_fewest_replicas_and_no_mixing():
     fleet, offers = fleet_of(
         {"requests_per_second": 1.0, "min_replicas": 3, "spot": True, "regions": ["eu", "us"]},
-        {"requests_per_second": 2.5, "mixing": False, "regions": ["us"]},
+        {"requests_per_second": 2.5, "max_deployments": 1, "regions": ["us"]},
     )
     found = guarantees(fleet, offers)
     assert costs(found)["replicas"] == pytest.approx(1.0)
-    assert costs(found)["no mixing"] == pytest.approx(0.0)
-    assert set(costs(found)) == {"replicas", "no mixing", "residency", "no spot", "all of them"}
+    assert costs(found)["few kinds"] == pytest.approx(0.0)
+    assert set(costs(found)) == {"replicas", "few kinds", "residency", "no spot", "all of them"}
 
 
 def test_a_fleet_without_guarantees_says_so():

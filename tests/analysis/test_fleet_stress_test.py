@@ -155,7 +155,7 @@ EASED = {
         update={"workloads": tuple(map(looser, fleet.workloads))}
     ),
     "no guarantees": lambda fleet: for_all(
-        fleet, headroom=0.0, n_plus_1=False, mixing=True, min_replicas=0, spot=True
+        fleet, headroom=0.0, n_plus_1=False, max_deployments="any", min_replicas=0, spot=True
     ),
     "less demand": lambda fleet: fleet.model_copy(
         update={
@@ -187,7 +187,8 @@ def test_what_is_eased_never_costs_more(change, method):
 def doubled(fleet):
     """Twice of everything there is of an amount: demand, supply, budget."""
     budget = {
-        "dollars_at_most": None if fleet.dollars_at_most is None else 2 * fleet.dollars_at_most,
+        "dollars_per_hour_at_most": fleet.dollars_per_hour_at_most
+        and 2 * fleet.dollars_per_hour_at_most,
     }
     fleet = with_pools(fleet, lambda pool: pool.model_copy(update={"gpus": 2 * pool.gpus}))
     workloads = tuple(

@@ -31,7 +31,7 @@ CHANGES = (
     {"pools[0].dollars_per_gpu_hour": 0.7},
     {"pools[0].gpus": 3},
     {"workload.tokens_per_second_per_request": 0.5},
-    {"search.max_replicas": 1},
+    {"workload.max_replicas": 1},
     {"objective": "dollars_per_million_tokens"},
     {"workload.input_tokens": 700},
     {"search.batch": [4, 20]},

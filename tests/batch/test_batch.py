@@ -387,7 +387,6 @@ LARGE = {
         "tokens_per_second": 90000,
     },
     "pools": [{"accelerator": "h100-sxm"}, {"accelerator": "h200-sxm"}],
-    "search": {"max_replicas": 5000},
 }
 """Takes the solver longer than no time at all."""
 

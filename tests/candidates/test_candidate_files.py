@@ -81,8 +81,8 @@ def test_rows_without_a_workload_hold_for_all(tmp_path, cell):
 def test_a_workload_takes_its_own_file_then_the_fleets(tmp_path):
     shared = write(tmp_path / "shared.csv", HEADER, "*,eu,shared,1,1,,", "chat,us,gone,1,1,,")
     own = write(tmp_path / "own.csv", HEADER, "*,big,own,2,5,,", "code,big,no,2,5,,")
-    wanted = fleet(**TWO, candidates=shared)
-    chat = wanted.workloads[0].model_copy(update={"candidates": (own,)})
+    wanted = fleet(**TWO, deployments=shared)
+    chat = wanted.workloads[0].model_copy(update={"deployments": (own,)})
     wanted = wanted.model_copy(update={"workloads": (chat, wanted.workloads[1])})
     assert rows(offers(wanted), wanted) == [
         ("chat", "big", "own", 2, 5.0),
@@ -440,7 +440,7 @@ def test_workloads_of_the_same_physics_share_tables(tmp_path):
 
 def test_tables_and_files_side_by_side(tmp_path):
     path = write(tmp_path / "c.csv", HEADER, "mine,p,a,1,1,0.01,0.1")
-    mine = {"name": "mine", "requests_per_second": 1.0, "candidates": path}
+    mine = {"name": "mine", "requests_per_second": 1.0, "deployments": path}
     wanted = fleet(
         workloads=[CHAT, mine, {**CHAT, "name": "again"}],
         pools=[{"name": "p", "accelerator": "h100-sxm"}],
@@ -492,18 +492,18 @@ def test_drafts_and_experts_are_part_of_the_label():
 
 def test_pools_the_engine_cannot_use_offer_nothing():
     pools = [{"name": "p", "accelerator": "h100-sxm"}, {"name": "t", "accelerator": "tpu-v5e"}]
-    found = offers(fleet(workloads=[CHAT], pools=pools, engine="tensorrt-llm"))
+    found = offers(fleet(workloads=[CHAT | {"engine": "tensorrt-llm"}], pools=pools))
     assert set(found.pool.tolist()) == {0}
     with pytest.raises(InputError, match="no pool with an accelerator on which the engine runs"):
-        offers(fleet(workloads=[CHAT], pools=pools[1:], engine="tensorrt-llm"))
+        offers(fleet(workloads=[CHAT | {"engine": "tensorrt-llm"}], pools=pools[1:]))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"transformer": None}, "workloads[0].transformer: found nothing, nor `candidates`"),
+        ({"transformer": None}, "workloads[0].transformer: found nothing, nor `deployments`"),
         ({"transformer": "llama-3.1-8"}, "workloads[0].transformer: found 'llama-3.1-8'"),
-        ({"classes": CLASSES}, "workloads[0].classes: found classes without `candidates`"),
+        ({"classes": CLASSES}, "workloads[0].classes: found classes without `deployments`"),
         ({"tokens_per_second_per_request": None}, "workloads[0].tokens_per_second_per_request:"),
         ({"search": {"tensor_parallel": [7]}}, "workloads[0].search.tensor_parallel[0]: found 7"),
     ],
@@ -523,7 +523,10 @@ def test_pools_that_cannot_be_tabulated():
                 pools=[{"name": "a"}, {"name": "b", "accelerator": "h10o"}],
             )
         )
-    with pytest.raises(InputError, match=r"^engine: found 'vlm'"):
+    with pytest.raises(InputError, match=r"^workloads\[0\].engine: found 'vlm'"):
         offers(
-            fleet(workloads=[CHAT], pools=[{"name": "a", "accelerator": "h100-sxm"}], engine="vlm")
+            fleet(
+                workloads=[CHAT | {"engine": "vlm"}],
+                pools=[{"name": "a", "accelerator": "h100-sxm"}],
+            )
         )

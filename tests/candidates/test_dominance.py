@@ -52,7 +52,7 @@ def asked_otherwise(instance: Instance, seed: int, table: Candidates) -> Instanc
     for pool in content["pools"]:
         pool["gpus"] = rng.choice((None, 4, 8, 16, 64, 256))
         pool["dollars_per_gpu_hour"] = rng.uniform(0.5, 5.0)
-    content["search"]["max_replicas"] = rng.randint(1, 20)
+    content["workload"]["max_replicas"] = rng.randint(1, 20)
     return Instance.model_validate(content)
 
 

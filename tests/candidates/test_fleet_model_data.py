@@ -259,7 +259,7 @@ def test_regions_quality_and_rates():
     rows = [{"pool": 0}, {"pool": 1}, {"pool": 2}]
     assert admitted(fleet(workloads=chat(regions=["us"]), pools=everywhere), *rows) == ["1"]
     assert admitted(fleet(workloads=chat(), pools=everywhere), *rows) == ["0", "1", "2"]
-    good = fleet(workloads=chat(quality_at_least=0.9))
+    good = fleet(workloads=chat(quality={"at_least": 0.9}))
     assert admitted(good, {"quality": 0.9}, {"quality": 0.89, "rate": 9.0}) == ["0"]
     assert admitted(fleet(), {"rate": 0.0}, {"rate": 1.0, "gpus": 2}) == ["1"]
 
@@ -280,13 +280,13 @@ def test_spot_only_where_both_allow_it():
     [
         ("tpot_seconds", {"tokens_per_second_per_request": 50}, "decode"),
         ("ttft_seconds", {"time_to_first_token_seconds": 1.0}, "prefill"),
-        ("quality", {"quality_at_least": 0.9}, "prefill"),
+        ("quality", {"quality": {"at_least": 0.9}}, "prefill"),
     ],
 )
 def test_what_a_limit_applies_to_must_be_stated(column, limit, role):
     known = {"tpot": 0.01, "ttft": 0.1, "quality": 1.0}
     del known[column.removesuffix("_seconds")]
-    wanted = fleet(workloads=chat(**limit), candidates="mine.csv")
+    wanted = fleet(workloads=chat(**limit), deployments="mine.csv")
     with pytest.raises(InputError) as caught:
         build_model_data(wanted, offered(known, {**known, "role": role}))
     (problem,) = caught.value.problems
@@ -294,7 +294,7 @@ def test_what_a_limit_applies_to_must_be_stated(column, limit, role):
     assert problem.found == "nothing for 2 deployments of chat, o0 in h100 the first"
     assert f"`{next(iter(limit))}`" in problem.expected
     # Where it stands elsewhere, nobody asks.
-    away = fleet(workloads=chat(**limit, regions=["eu"]), candidates="mine.csv")
+    away = fleet(workloads=chat(**limit, regions=["eu"]), deployments="mine.csv")
     assert len(build_model_data(away, offered(known)).choices) == 0
 
 
@@ -442,7 +442,7 @@ def test_demand_over_periods_and_scenarios():
              "output_tokens": 50},
         ],
         periods=[{"name": "day", "hours": 16.0}, {"name": "night", "hours": 8.0}],
-        quantile="p95",
+        demand_quantile="p95",
         scenarios=[
             {"name": "usual", "probability": 0.75},
             {"name": "launch", "probability": 0.25, "factor": 2.0, "factors": {"code": 0.5}},
@@ -476,7 +476,7 @@ def test_a_single_value_stands_for_all_periods():
     ],
 )
 def test_demand_that_cannot_be_read(changes, message):
-    wanted = fleet(workloads=[{"name": "chat", **changes}], periods=3, quantile="p50")
+    wanted = fleet(workloads=[{"name": "chat", **changes}], periods=3, demand_quantile="p50")
     with pytest.raises(InputError) as caught:
         build_model_data(wanted, offered(PARTS))
     assert message in str(caught.value)
@@ -494,10 +494,10 @@ def test_guarantees_and_limits():
     wanted = fleet(
         workloads=[
             {"name": "a", "requests_per_second": 1.0, "min_replicas": 2, "n_plus_1": True,
-             "mixing": False, "shed_at_most": 0.1, "shed_dollars_per_1000_requests": 5.0},
-            {"name": "b", "requests_per_second": 1.0},
+             "max_deployments": 1, "shed_at_most": 0.1, "shed_dollars_per_1000_requests": 5.0},
+            {"name": "b", "requests_per_second": 1.0, "max_deployments": "any"},
         ],
-        dollars_at_most=100.0,
+        dollars_per_hour_at_most=100.0,
         robustness={"workloads": 1, "rise": 0.5},
     )  # fmt: skip
     found = build_model_data(wanted, offered(PARTS))
@@ -575,7 +575,7 @@ def test_nothing_is_refused_that_can_be_served():
             "stands where it may be served: they stand in us, allowed eu.",
         ),
         (
-            {"quality_at_least": 0.9},
+            {"quality": {"at_least": 0.9}},
             {},
             {"quality": 0.8},
             "is good enough: the best has 0.8, asked 0.9.",
@@ -627,7 +627,7 @@ def test_refusals_where_several_limits_share_the_blame():
 
 
 def test_refusals_of_a_stage_or_of_everything():
-    wanted = fleet(workloads=chat(tokens_per_second_per_request=50), candidates="mine.csv")
+    wanted = fleet(workloads=chat(tokens_per_second_per_request=50), deployments="mine.csv")
     prefill, decode = {"role": "prefill"}, {"role": "decode", "tpot": 0.04}
     assert unservable(wanted, offered(prefill, decode)) == (
         Refusal(
@@ -683,23 +683,24 @@ def test_fewest_accelerators_of_prefill_and_decode_workers(data, file, accelerat
     wanted = fleet(
         workloads=chat(
             requests_per_second=50.0,
+            max_deployments="any",
             tokens_per_second_per_request=1 / 0.03,
             time_to_first_token_seconds=1.0,
         ),
         pools=pool(accelerator=accelerator, on_demand={"dollars_per_gpu_hour": 1.0}),
-        candidates=str(data / file),
+        deployments=str(data / file),
         prediction={"prefill_rate": 0.9, "decode_rate": 0.92, "time_to_first_token": 1.8},
     )
     assert least_cost(build_model_data(wanted, on_offer(wanted))) == pytest.approx(gpus)
 
 
-@pytest.mark.parametrize(("mixing", "dollars"), [(False, 225.64), (True, 223.435)])
-def test_least_cost_of_another_planners_servers(data, tmp_path, mixing, dollars):
+@pytest.mark.parametrize(("most", "dollars"), [(1, 225.64), ("any", 223.435)])
+def test_least_cost_of_another_planners_servers(data, tmp_path, most, dollars):
     wanted = inferno(
         data / "inferno_small_columns.csv",
         data / "inferno_small" / "capacity-data.json",
         tmp_path,
-        mixing=mixing,
+        most=most,
     )
     found = on_offer(wanted)
     assert unservable(wanted, found) == ()

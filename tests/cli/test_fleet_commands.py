@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import planner
 from planner import cli
 from planner.cli import fleet_options
-from planner.io.fleet.json_schema import fleet_schema
 
 ROOT = Path(__file__).parents[2]
 DATA = os.environ.get("PLANNER_DATA", "")
@@ -23,11 +22,12 @@ FILES = ["plan.csv", "purchases.csv", "service.csv", "summary.json"]
 SHOP = """\
 name: shop
 periods: [{name: night, hours: 16}, {name: day, hours: 8}]
-candidates: measured.csv
+deployments: measured.csv
 pools:
   - {name: h100, gpus: 16, on_demand: {dollars_per_gpu_hour: 2.5}}
 workloads:
-  - {name: chat, requests_per_second: [4, 16], tokens_per_second_per_request: 50}
+  - {name: chat, requests_per_second: [4, 16], tokens_per_second_per_request: 50,
+     max_deployments: any}
 """
 MEASURED = """\
 workload,pool,label,gpus,requests_per_second,tpot_seconds
@@ -42,14 +42,14 @@ def shop(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "shop"
     folder.mkdir()
-    (folder / "fleet.yaml").write_text(SHOP, encoding="utf-8")
+    (folder / "instance.yaml").write_text(SHOP, encoding="utf-8")
     (folder / "measured.csv").write_text(MEASURED, encoding="utf-8")
     return folder
 
 
 def write(folder: Path, old: str, new: str) -> None:
     """Put another text into the fleet's file."""
-    path = folder / "fleet.yaml"
+    path = folder / "instance.yaml"
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
@@ -62,7 +62,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_fleet_prints_the_plan_and_writes_everything(run, shop):
     ran = run(
-        *("fleet", "shop", "--folder", "out/plan", "--csv", "p.csv", "--purchases", "b.csv"),
+        *("solve", "shop", "--folder", "out/plan", "--csv", "p.csv", "--purchases", "b.csv"),
         *("--service", "s.csv", "--plot", "use.svg", "--stack", "out/plan/areas.png"),
     )
     assert (ran.code, ran.err) == (0, "")
@@ -81,8 +81,8 @@ def test_fleet_prints_the_plan_and_writes_everything(run, shop):
 
 
 def test_what_fleet_writes_holds_wherever_it_is_checked_from(run, shop, monkeypatch):
-    assert run("fleet", "shop", "--folder", "out", "-q", "--gap", "0.2").code == 0
-    for folder, plan, fleet in ((shop.parent, "out", "shop"), (shop, "../out", "fleet.yaml")):
+    assert run("solve", "shop", "--folder", "out", "-q", "--gap", "0.2").code == 0
+    for folder, plan, fleet in ((shop.parent, "out", "shop"), (shop, "../out", "instance.yaml")):
         monkeypatch.chdir(folder)
         ran = run("check", plan, fleet)
         assert (ran.code, ran.err) == (0, "")
@@ -90,7 +90,7 @@ def test_what_fleet_writes_holds_wherever_it_is_checked_from(run, shop, monkeypa
 
 
 def test_check_tells_what_does_not_hold(run, shop):
-    run("fleet", "shop", "--folder", "out", "-q")
+    run("solve", "shop", "--folder", "out", "-q")
     plan = Path("out/plan.csv")
     plan.write_text(plan.read_text().replace(",tp4,colocated,1,4,", ",tp4,colocated,2,8,"))
     ran = run("check", "out", "shop")
@@ -110,7 +110,7 @@ def test_check_asks_for_one_fleet_and_a_folder_that_is_a_plan(run, shop):
 
 
 def test_a_roughly_solved_plan_is_checked_by_its_own_gap(run, shop, monkeypatch):
-    run("fleet", "shop", "--folder", "out", "-q")
+    run("solve", "shop", "--folder", "out", "-q")
     text = Path("out/summary.json").read_text()
     plan = json.loads(text)
     bound = plan["objective"] * 0.9
@@ -121,14 +121,14 @@ def test_a_roughly_solved_plan_is_checked_by_its_own_gap(run, shop, monkeypatch)
 
 
 def test_quiet_prints_nothing_on_success(run, shop):
-    ran = run("fleet", "shop", "--csv", "plan.csv", "--quiet")
+    ran = run("solve", "shop", "--csv", "plan.csv", "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     assert len(rows(Path("plan.csv"))) == 3
 
 
 def test_infeasible_says_why_and_draws_nothing(run, shop):
     write(shop, "gpus: 16", "gpus: 8")
-    ran = run("fleet", "shop", "--csv", "plan.csv", "--plot", "use.svg", "--folder", "out", "-q")
+    ran = run("solve", "shop", "--csv", "plan.csv", "--plot", "use.svg", "--folder", "out", "-q")
     assert ran.code == 3
     assert "shop: infeasible" in ran.err
     assert "h100" in ran.err
@@ -141,36 +141,36 @@ def test_infeasible_says_why_and_draws_nothing(run, shop):
 
 def test_no_deployment_is_fast_enough(run, shop):
     write(shop, "per_request: 50", "per_request: 500")
-    ran = run("fleet", "shop")
+    ran = run("solve", "shop")
     assert ran.code == 3
     assert "no deployment of `chat` is fast enough" in " ".join(ran.out.split()).replace("│ ", "")
 
 
 def test_what_is_wrong_is_told_with_file_and_line(run, shop):
     write(shop, "requests_per_second: [4", "requests_per_seconds: [4")
-    ran = run("fleet", "shop")
+    ran = run("solve", "shop")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("shop/fleet.yaml:7: workloads[0]")
+    assert ran.err.startswith("shop/instance.yaml:7: workloads[0]")
 
 
 def test_what_is_wrong_only_later_is_told_with_file_and_line(run, shop):
     """Pools without a price are found when the market is drawn up, after reading."""
     write(shop, ", on_demand: {dollars_per_gpu_hour: 2.5}", "")
-    ran = run("fleet", "shop/fleet.yaml")
+    ran = run("solve", "shop/instance.yaml")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("shop/fleet.yaml:5: pools[0]")
+    assert ran.err.startswith("shop/instance.yaml:5: pools[0]")
     rises = "solver: {method: decomposition}\nrobustness: {workloads: 1, rise: 0.5}\n"
     write(shop, "workloads:", f"{rises}workloads:")
     write(shop, "gpus: 16", "on_demand: {dollars_per_gpu_hour: 2.5}")
-    ran = run("fleet", "shop")
+    ran = run("solve", "shop")
     assert ran.code == 2
-    assert "shop/fleet.yaml:6: solver.method: found `decomposition`" in ran.err
+    assert "shop/instance.yaml:6: solver.method: found `decomposition`" in ran.err
 
 
 def test_one_wrong_fleet_does_not_stop_the_others(run, shop):
     Path("wrong.yaml").write_text("name: wrong\n", encoding="utf-8")
     shutil.copytree(shop, "other")
-    ran = run("fleet", "wrong.yaml", "shop", "none.yaml", "other/fleet.yaml", "--folder", "out")
+    ran = run("solve", "wrong.yaml", "shop", "none.yaml", "other/instance.yaml", "--folder", "out")
     assert ran.code == 2
     assert ran.out.count("shop: $") == 2
     assert "wrong.yaml" in ran.err
@@ -180,10 +180,10 @@ def test_one_wrong_fleet_does_not_stop_the_others(run, shop):
 
 
 def test_results_of_several_fleets_go_into_folders(run, shop):
-    ran = run("fleet", "shop", "shop", "--csv", "plan.csv", "--plot", "use.svg")
+    ran = run("solve", "shop", "shop", "--csv", "plan.csv", "--plot", "use.svg")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.count("With several fleets use --folder.") == 2
-    ran = run("fleet", "shop", "shop/fleet.yaml", "--folder", "out")
+    assert ran.err.count("use --folder.") == 2
+    ran = run("solve", "shop", "shop/instance.yaml", "--folder", "out")
     assert ran.code == 2
     assert ran.err.startswith("--folder: found shop twice, expected names that differ.")
 
@@ -200,7 +200,7 @@ def test_results_that_cannot_be_written_are_refused_before_anything_is_solved(
     run, shop, words, told
 ):
     Path("file").write_text("")
-    ran = run("fleet", "shop", *words)
+    ran = run("solve", "shop", *words)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(told)
     assert ran.err.count("\n") == 1
@@ -208,7 +208,7 @@ def test_results_that_cannot_be_written_are_refused_before_anything_is_solved(
 
 @pytest.mark.parametrize("method", ["milp", "decomposition"])
 def test_methods_agree_and_are_named(run, shop, method):
-    ran = run("fleet", "shop", "--method", method, "--gap", "0", "--folder", "out")
+    ran = run("solve", "shop", "--method", method, "--gap", "0", "--folder", "out")
     assert ran.code == 0
     summary = json.loads(Path("out/summary.json").read_text())
     assert (summary["method"], summary["dollars"]) == (method, pytest.approx(360.0))
@@ -217,7 +217,7 @@ def test_methods_agree_and_are_named(run, shop, method):
 
 @pytest.mark.parametrize("words", [("--method", "magic"), ("--gap", "-1"), ("--time-limit", "0")])
 def test_values_that_are_none_are_refused(run, shop, words):
-    ran = run("fleet", "shop", *words)
+    ran = run("solve", "shop", *words)
     assert ran.code == 2
     assert words[0] in ran.err
 
@@ -225,7 +225,7 @@ def test_values_that_are_none_are_refused(run, shop, words):
 @pytest.mark.skipif(not DATA, reason="PLANNER_DATA is not set: the other planner's sample is there")
 def test_infernos_folder_is_planned_as_it_is(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ran = run("fleet", f"{DATA}/fleet/inferno_small", "--gap", "0", "--folder", "out")
+    ran = run("solve", f"{DATA}/fleet/inferno_small", "--gap", "0", "--folder", "out")
     assert ran.code == 0
     assert "$225.64/h (proved optimal)" in ran.out
     assert run("check", "out", f"{DATA}/fleet/inferno_small").code == 0
@@ -255,62 +255,25 @@ def test_the_relaxation_is_not_called_a_plan():
     assert fleet_options._stage("solving", float("inf"), 3.0) == "solving, bound $3.00"
 
 
-def test_schema_of_fleets_describes_every_field_and_what_a_file_may_say(run):
-    ran = run("schema", "--fleet")
-    assert ran.code == 0
-    schema = json.loads(ran.out)
-    assert schema == fleet_schema()
-    assert schema["additionalProperties"] is False
-    for part in (schema, *schema["$defs"].values()):
-        for name, field in part.get("properties", {}).items():
-            assert field.get("description") or "$ref" in field or name == "name", name
-    assert run("schema").out != ran.out
-
-
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [
-        ("workloads", "string"),
-        ("pools", "string"),
-        ("running", "string"),
-        ("periods", "integer"),
-        ("periods", "array"),
-        ("candidates", "string"),
-        ("demand", "string"),
-    ],
-)
-def test_schema_of_fleets_knows_what_stands_for_lists(name, form):
-    field = fleet_schema()["properties"][name]
-    assert form in [option.get("type") for option in field.get("anyOf", [field])]
-
-
-def test_schema_of_fleets_lets_one_number_be_a_series():
-    demand = fleet_schema()["$defs"]["FleetWorkload"]["properties"]["requests_per_second"]
-    kinds = {option["type"]: option for option in demand["anyOf"]}
-    assert set(kinds) == {"array", "object", "number", "null"}
-    assert kinds["array"]["minItems"] == 1
-    quantile = kinds["object"]["additionalProperties"]["anyOf"]
-    assert [option["type"] for option in quantile] == ["array", "number"]
-
-
 def test_help_shows_examples(monkeypatch):
-    told = CliRunner().invoke(cli.app, ["fleet", "--help"], env={"COLUMNS": "200"})
+    told = CliRunner().invoke(cli.app, ["solve", "--help"], env={"COLUMNS": "200"})
     assert told.exit_code == 0
     text = " ".join(told.output.split())
-    assert "Example: planner fleet instances/day --folder plan" in text
-    assert "planner check plan instances/day" in text
+    assert "planner solve instances/day --folder plan" in text
     assert "3: infeasible" in text
 
 
 def test_public_names_are_those_of_their_modules():
     from planner import api
-    from planner.io.fleet import fleet_file
+    from planner.io import read
     from planner.plans import fleet_plan, read_fleet
     from planner.problem import fleet
     from planner.verification.fleet import check_fleet_plan
 
-    assert planner.read_fleet is fleet_file.read_fleet
-    assert planner.solve_fleet is api.solve_fleet
+    assert planner.read_instance is read.read_instance
+    assert planner.solve is api.solve
+    assert not hasattr(planner, "read_fleet")
+    assert not hasattr(planner, "solve_fleet")
     assert planner.Fleet is fleet.Fleet
     assert planner.FleetPlan is fleet_plan.FleetPlan
     assert planner.check_fleet_plan is check_fleet_plan.check_fleet_plan

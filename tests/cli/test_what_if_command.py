@@ -35,7 +35,7 @@ def resolve(run, tmp_path, monkeypatch):
 def small(tmp_path) -> Path:
     """Melange's example with an accelerator of each kind, so that little more can be had."""
     shutil.copytree(MELANGE, tmp_path / "small")
-    path = tmp_path / "small" / "fleet.yaml"
+    path = tmp_path / "small" / "instance.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(", on_demand:", ", gpus: 1, on_demand:"), encoding="utf-8")
     return path.parent
@@ -60,8 +60,8 @@ def test_answers_are_those_of_the_functions(resolve):
         *("--robustness", "1", "--rise", "20%", "--folder", "out/answers"),
     )
     assert (ran.code, ran.err) == (0, "")
-    fleet = planner.read_fleet(MELANGE)
-    plan = planner.solve_fleet(fleet)
+    fleet = planner.read_instance(MELANGE)
+    plan = planner.solve(fleet)
     stressed = stress(plan, fleet, [1.0, 1.5, 2.0])
     tables = {
         "guarantees": guarantees(fleet).table(),
@@ -101,7 +101,7 @@ def test_lists_percentages_and_ranges_are_the_same(resolve):
 
 
 def test_a_plan_that_cannot_be_had_is_told_and_not_stressed(resolve, small):
-    path = small / "fleet.yaml"
+    path = small / "instance.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("second: 30", "second: 60\n    headroom: 0.1"), encoding="utf-8")
     ran = resolve(small, "--stress", "1,2", "--csv", "stress.csv", "--plot", "stress.svg")
@@ -198,7 +198,7 @@ def test_what_is_wrong_in_the_fleet_is_told_with_file_and_line(resolve, small):
     ran = resolve("none", "--guarantees")
     assert ran.code == 2
     assert ran.err.startswith("none")
-    path = small / "fleet.yaml"
+    path = small / "instance.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("requests_per_second", "requests"), encoding="utf-8")
     ran = resolve(small, "--guarantees")
@@ -207,7 +207,7 @@ def test_what_is_wrong_in_the_fleet_is_told_with_file_and_line(resolve, small):
     path.write_text(text, encoding="utf-8")
     ran = resolve(small, "--robustness", "1", "--method", "decomposition")
     assert ran.code == 2
-    assert f"{path}:17: solver.method: found `decomposition`" in ran.err
+    assert f"{path}:18: solver.method: found `decomposition`" in ran.err
     assert "The decomposition knows no " in ran.err
 
 

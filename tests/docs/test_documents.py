@@ -11,8 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from planner.catalogue import loader
-from planner.io.instance_file import read_instance
+from planner.errors import InputError
+from planner.io.long_form import AT_THE_TOP, FOR_ALL
+from planner.io.read import read_instance
 from planner.plans.plan import COLUMNS
+from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,13 +219,30 @@ def parts_of(annotation):
 
 def documented(path):
     """First cells of the tables of a page, without back-ticks, in order."""
-    return re.findall(r"^\| `([^`]+)` \|", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    cells = re.findall(r"^\| `([^`]+)`( ↓)? \|", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [name for name, _ in cells]
+
+
+def file_fields():
+    """Every field that a file may have, as the page writes it: with `workload.` before it."""
+    one = {
+        f"workload.{name}" if name.partition(".")[0] in AT_THE_TOP else name
+        for name in fields_of(Instance)
+    }
+    many = {re.sub(r"^workloads\b", "workload", name) for name in fields_of(Fleet)}
+    return one | {name for name in many if name != "deployments"} | {"demand"}
 
 
 def test_instance_page_documents_every_field_once():
-    fields = list(fields_of(Instance))
-    assert {"workload.input_tokens", "pools.gpus", "search.batch.from", "solver.name"} <= {*fields}
+    fields = file_fields()
+    assert {"workload.input_tokens", "pools.gpus", "workload.search.batch.from"} <= fields
     assert sorted(documented(DOCS / "instance.md")) == sorted(fields)
+
+
+def test_fields_for_all_workloads_are_marked_on_the_page():
+    page = (DOCS / "instance.md").read_text(encoding="utf-8")
+    marked = re.findall(r"^\| `workload\.([^`]+)` ↓ \|", page, re.MULTILINE)
+    assert sorted(marked) == sorted(FOR_ALL)
 
 
 def yaml_blocks(path):
@@ -231,11 +251,15 @@ def yaml_blocks(path):
 
 def test_instances_on_the_page_can_be_asked(tmp_path):
     blocks = yaml_blocks(DOCS / "instance.md")
-    assert len(blocks) == 3
-    for block in blocks:
-        path = tmp_path / "instance.yaml"
+    assert len(blocks) == 5
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"block-{number}.yaml"
         path.write_text(block, encoding="utf-8")
-        assert read_instance(path).name in block
+        if "workloads.csv" in block:
+            with pytest.raises(InputError, match=r"workloads\.csv, where no file is"):
+                read_instance(path)
+        else:
+            assert read_instance(path).name in {path.stem, *re.findall(r"name: (\S+)", block)}
 
 
 def test_examples_of_catalogue_files_are_the_files():

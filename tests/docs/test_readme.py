@@ -56,12 +56,14 @@ def test_the_smallest_instance_is_solved(clone: Path) -> None:
 
 
 def test_the_fleet_is_planned_and_drawn(clone: Path) -> None:
-    command = block("bash", "planner fleet").split("planner ")[1].split()
+    command = block("bash", "planner solve instances/day").split("planner ")[1].split()
     assert "proved" in run(["-m", "planner.cli", *command], clone)
     written = {path.name for path in (clone / "plan").iterdir()}
     assert written == {"plan.csv", "purchases.csv", "service.csv", "summary.json"}
     assert all((clone / name).read_text(encoding="utf-8") for name in ("use.svg", "areas.svg"))
-    assert "4.68" in run(["-c", block("python", "solve_fleet").replace("folder", "'out'")], clone)
+    assert "4.68" in run(
+        ["-c", block("python", "instances/melange").replace("folder", "'out'")], clone
+    )
 
 
 def test_the_code_runs(clone: Path) -> None:
@@ -79,6 +81,6 @@ def test_the_commands_of_the_table_exist() -> None:
     from planner.cli import app
 
     commands = set(re.findall(r"\| `planner ([a-z][\w-]+)", README))
-    assert len(commands) == 12
+    assert len(commands) == 11
     for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

@@ -42,7 +42,7 @@ from planner.formulations.fleet.costs import started
 from planner.formulations.fleet_method import decide
 from planner.problem.fleet import FleetSolver
 
-KNOWN = frozenset(FEATURES) - {"classes", "roles", "starts", "robust"}
+KNOWN = frozenset(FEATURES) - {"classes", "roles", "starts", "robust", "few_kinds", "max_replicas"}
 SEEDS = range(200)
 
 
@@ -277,7 +277,8 @@ def _large(seed: int, workloads: int, periods: int) -> ModelData:
             shares=np.ones((workloads, 1)),
             least=np.zeros(workloads, dtype=np.int64),
             survives=np.zeros(workloads, dtype=bool),
-            mixes=np.ones(workloads, dtype=bool),
+            most=np.full(workloads, np.inf),
+            kinds=np.full(workloads, np.inf),
             shed_at_most=np.zeros(workloads),
             shed_dollars=np.zeros(workloads),
         ),

@@ -74,7 +74,10 @@ MUTANTS = {
         "m.replicas[name] >= needed[name] * m.choose[name]",
         "m.replicas[name] >= (needed[name] + 1) * m.choose[name]",
     ),
-    "D6 most replicas forgotten": ("np.minimum(allowed, ", "np.maximum(512.0, "),
+    "D6 most replicas forgotten": (
+        "np.minimum(resolved.instance.workload.max_replicas or np.inf, supply)",
+        "supply",
+    ),
     "D7 supply flipped": ("return used <= _weighted", "return used >= _weighted"),
     "D7 supply dropped": ("return used <= _weighted(m, supply)", "return pyo.Constraint.Skip"),
     "D7 ceilings flipped": ("return attained <= limit", "return attained >= limit"),

@@ -225,7 +225,9 @@ def inferno(path: Path, *, mixes: bool):
     pool_supply = pools(
         4, gpus=tuple(supply.values()), on_demand_dollars=tuple(cents[a] for a in accelerators)
     )
-    asked = wanted(*({"demand": (demand[server],), "mixes": mixes} for server in servers))
+    asked = wanted(
+        *({"demand": (demand[server],), "kinds": np.inf if mixes else 1.0} for server in servers)
+    )
     return crafted_fleets.fleet(choices, asked, pool_supply)
 
 

@@ -108,7 +108,7 @@ CONSTRUCTED: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "too few replicas": (
         "supply",
         ("max_replicas",),
-        {DEMAND: 1e5, "search.max_replicas": 1, HOURLY: None},
+        {DEMAND: 1e5, "workload.max_replicas": 1, HOURLY: None},
     ),
     "too few accelerators, and too dear": (
         "supply",
@@ -349,7 +349,7 @@ def test_there_are_enough_of_every_kind():
     )
     assert sizes[2] >= 10, sizes
     assert sizes[3] >= 1, sizes
-    alone = Counter(x.changes[0].field[:8] for _, _, d in infeasible() for x in d.relaxations)
+    alone = Counter(x.changes[0].field[:12] for _, _, d in infeasible() for x in d.relaxations)
     assert len(alone) >= 7, alone
 
 
@@ -475,7 +475,7 @@ ATTAINED = {
     FIRST: lambda row, needed: row["prefill"] + step_time(row),
     HOURLY: lambda row, needed: needed * row["gpus"] * row["price"],
     PER_MILLION: lambda row, needed: per_million(row),
-    "search.max_replicas": lambda row, needed: needed,
+    "workload.max_replicas": lambda row, needed: needed,
 }
 
 

@@ -172,7 +172,7 @@ SHORT = {
     "periods": [{"name": f"{hour}:00"} for hour in (17, 18)],
     "pools": [{"name": "h100", "gpus": 8, "on_demand": {"dollars_per_gpu_hour": 3.0}}],
     "workloads": [
-        {"name": "chat", "requests_per_second": [4.0, 8.0]},
+        {"name": "chat", "requests_per_second": [4.0, 8.0], "max_deployments": "any"},
         {"name": "batch-summaries", "requests_per_second": [4.0, 12.0], "priority": 2},
     ],
 }
@@ -198,17 +198,17 @@ def test_the_sentence_of_a_fleet_worked_out_by_hand():
 
 def test_a_budget_that_is_short():
     pools = [{"name": "h100", "on_demand": {"dollars_per_gpu_hour": 3.0}}]
-    found = shortage(*short(pools=pools, dollars_at_most=60.0))
+    found = shortage(*short(pools=pools, dollars_per_hour_at_most=30.0))
     # 28 accelerator hours cost 84 dollars; 20 are paid for.
     assert found.text == "Budget short by $24.00; or refuse 50 % of batch-summaries."
 
 
 def test_two_limits_that_are_in_the_way_together():
-    found = shortage(*short(dollars_at_most=60.0))
+    found = shortage(*short(dollars_per_hour_at_most=30.0))
     # As it is, 8 + 8 requests and thus 48 dollars; all would cost 84.
     assert found.text.startswith("12 h100 short in period 18:00 and budget short by $24.00; or ")
     (remedy,) = found.remedies
-    fleet, offers = short(dollars_at_most=60.0)
+    fleet, offers = short(dollars_per_hour_at_most=30.0)
     assert solve_fleet(supplied(fleet, remedy), offers).dollars == pytest.approx(84)
 
 

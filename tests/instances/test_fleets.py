@@ -12,11 +12,12 @@ from azure_week import DEMAND, azure_week
 import planner
 from planner.candidates.fleet.gather import offers
 from planner.io.fleet.fleet_file import open_fleet
+from planner.io.read import asks_fleet
 from planner.problem.fleet import Fleet
 from planner.reporting.plots.fleet_plan import plot_use, plot_workloads
 
 FLEETS = Path(__file__).parents[2] / "instances"
-FOLDERS = sorted(path.parent for path in FLEETS.glob("*/fleet.*"))
+FOLDERS = sorted(path.parent for path in FLEETS.glob("*/instance.*") if asks_fleet(path))
 DATA = os.environ.get("PLANNER_DATA", "")
 needs_data = pytest.mark.skipif(not DATA, reason="PLANNER_DATA is not set: the data lie there")
 COLUMNS = ("fleet", "status", "objective", "bound", "fleet_digest")
@@ -26,7 +27,7 @@ objective and the bound within the gap that was asked for."""
 
 def expected_text(folder: Path) -> str:
     """What a shipped fleet's plan must be, as CSV."""
-    plan = planner.solve_fleet(planner.read_fleet(folder))
+    plan = planner.solve(planner.read_instance(folder))
     values = [str(getattr(plan, name)) for name in COLUMNS]
     return f"{','.join(COLUMNS)}\n{','.join(values)}\n"
 
@@ -40,7 +41,7 @@ def changed(fleet: Fleet, **changes: object) -> Fleet:
 def proved(fleet: Fleet) -> planner.FleetPlan:
     """Return a plan after which nothing is left to prove."""
     solver = fleet.solver.model_copy(update={"relative_gap": 0.0})
-    plan = planner.solve_fleet(fleet.model_copy(update={"solver": solver}))
+    plan = planner.solve(fleet.model_copy(update={"solver": solver}))
     assert plan.status == "optimal"
     assert plan.gap <= 1e-9
     return plan
@@ -50,8 +51,8 @@ def proved(fleet: Fleet) -> planner.FleetPlan:
 def test_the_plan_is_the_expected_one(folder: Path) -> None:
     with (folder / "expected.csv").open(encoding="utf-8", newline="") as file:
         (expected,) = csv.DictReader(file)
-    fleet = planner.read_fleet(folder)
-    plan = planner.solve_fleet(fleet)
+    fleet = planner.read_instance(folder)
+    plan = planner.solve(fleet)
     for name in ("fleet", "status", "fleet_digest"):
         assert getattr(plan, name) == expected[name]
     # Both pairs hold the optimum between them.
@@ -62,13 +63,15 @@ def test_the_plan_is_the_expected_one(folder: Path) -> None:
 
 
 def test_there_are_shipped_fleets_and_each_says_what_it_shows() -> None:
-    assert {folder.name for folder in FOLDERS} == {"day", "melange"}
+    assert {folder.name for folder in FOLDERS} == {
+        *("day", "day-and-night", "melange", "qwen-two-kinds"),
+    }
     for folder in FOLDERS:
-        assert (folder / "fleet.yaml").read_text(encoding="utf-8").startswith("# ")
+        assert (folder / "instance.yaml").read_text(encoding="utf-8").startswith("# ")
 
 
 def test_the_day_uses_every_way_of_paying_and_keeps_code_in_europe() -> None:
-    plan = planner.solve_fleet(planner.read_fleet(FLEETS / "day"))
+    plan = planner.solve(planner.read_instance(FLEETS / "day"))
     bought, rows = plan.purchases_table(), plan.table()
     assert set(bought["market"]) == {"reserved", "on-demand", "spot"}
     code = rows[rows["workload"] == "code"]
@@ -85,7 +88,7 @@ def test_the_day_uses_every_way_of_paying_and_keeps_code_in_europe() -> None:
 
 def melange(**changes: object) -> float:
     """Cost of Melange's own example with another rate, price or throughput."""
-    fleet = planner.read_fleet(FLEETS / "melange")
+    fleet = planner.read_instance(FLEETS / "melange")
     pools = [pool.model_dump(exclude_none=True) for pool in fleet.pools]
     for pool in pools:
         pool["on_demand"]["dollars_per_gpu_hour"] *= changes.get(f"price {pool['name']}", 1.0)
@@ -99,7 +102,7 @@ def melange(**changes: object) -> float:
 
 
 def test_melanges_example_costs_one_of_each_where_its_default_pays_more() -> None:
-    plan = proved(planner.read_fleet(FLEETS / "melange"))
+    plan = proved(planner.read_instance(FLEETS / "melange"))
     assert plan.dollars == pytest.approx(1.01 + 3.67, rel=1e-12)
     assert plan.dollars < 3 * 1.01 + 3.67  # 6.70, what Melange answers with its slice factor of 1
     table = plan.table()
@@ -128,19 +131,19 @@ INFERNO = Path(DATA) / "fleet" / "inferno_small"
 
 
 @needs_data
-@pytest.mark.parametrize(("mixing", "cents"), [(False, 22_564.0), (True, 22_343.5)])
+@pytest.mark.parametrize(("most", "cents"), [(1, 22_564.0), ("any", 22_343.5)])
 def test_infernos_sample_from_its_json_and_from_a_table(
-    mixing: bool, cents: float, tmp_path: Path
+    most: int | str, cents: float, tmp_path: Path
 ) -> None:
     fleet, on_offer = open_fleet(INFERNO)
-    fleet = changed(fleet, mixing=mixing)
+    fleet = changed(fleet, max_deployments=most)
     solver = fleet.solver.model_copy(update={"relative_gap": 0.0})
-    plan = planner.solve_fleet(fleet.model_copy(update={"solver": solver}), on_offer)
+    plan = planner.solve(fleet.model_copy(update={"solver": solver}), offers=on_offer)
     table = fleet_candidates.inferno(
         Path(DATA) / "fleet" / "inferno_small_columns.csv",
         INFERNO / "capacity-data.json",
         tmp_path,
-        mixing=mixing,
+        most=most,
     )
     for found in (plan, proved(table)):
         assert (found.status, found.dollars_per_hour) == ("optimal", pytest.approx(cents / 100))
@@ -167,11 +170,12 @@ def workers(*names: str, **changes: object) -> Fleet:
                 {
                     "name": name,
                     "requests_per_second": 50,
+                    "max_deployments": "any",
                     "input_tokens": 4000,
                     "output_tokens": 500,
                     "tokens_per_second_per_request": 1000 / 30,
                     "time_to_first_token_seconds": 1,
-                    "candidates": str(Path(DATA) / "fleet" / CASES[name][0]),
+                    "deployments": str(Path(DATA) / "fleet" / CASES[name][0]),
                     **extra,
                 }
                 for name in names
@@ -208,7 +212,7 @@ def test_workers_of_two_models_as_one_fleet_with_just_enough_and_one_too_few() -
     assert proved(workers("llama", "qwen", supply=enough)).dollars == pytest.approx(48 + 26)
     for pool, gpus in enough.items():
         short = {**enough, pool: gpus - 1}
-        plan = planner.solve_fleet(workers("llama", "qwen", supply=short))
+        plan = planner.solve(workers("llama", "qwen", supply=short))
         assert plan.status == "infeasible"
         assert pool in plan.message
 
@@ -237,7 +241,7 @@ def test_scarce_gpus_move_workers_between_prefill_and_decode() -> None:
 @needs_data
 def test_a_budget_for_two_models_refuses_where_a_gpu_serves_least() -> None:
     refusing = {"shed_at_most": 1.0, "shed_dollars_per_1000_requests": 1.0}
-    plan = proved(workers("llama", "qwen", each=refusing, dollars_at_most=70.0))
+    plan = proved(workers("llama", "qwen", each=refusing, dollars_per_hour_at_most=70.0))
     assert plan.dollars <= 70 + 1e-9
     llama, qwen = plan.service.shed[:, 0]
     assert llama > qwen  # 48 GPUs serve as many requests as 26
@@ -249,7 +253,7 @@ def test_a_budget_for_two_models_refuses_where_a_gpu_serves_least() -> None:
 @needs_data
 def test_the_first_day_of_the_azure_week_end_to_end(tmp_path: Path) -> None:
     fleet = azure_week(Path(DATA) / DEMAND, hours=24)
-    plan = planner.solve_fleet(fleet)
+    plan = planner.solve(fleet)
     assert plan.status == "optimal"
     assert plan.gap <= fleet.solver.relative_gap
     assert set(plan.table().query("workload == 'code'")["pool"]) <= {"eu-h100", "eu-l40s"}

@@ -254,8 +254,10 @@ def test_files_that_are_not_there_are_named(tmp_path):
     (tmp_path / "service.csv").unlink()
     with pytest.raises(InputError, match=r"service.csv: found no such file"):
         read_fleet_plan(tmp_path)
+    fleet_plans.shop()[2].write(tmp_path / "new" / "folder")
+    assert read_fleet_plan(tmp_path / "new" / "folder").found
     with pytest.raises(OutputError, match="nowhere"):
-        fleet_plans.shop()[2].write(tmp_path / "nowhere")
+        fleet_plans.shop()[2].write(tmp_path / "plan.csv" / "nowhere")
 
 
 def test_names_are_quoted_where_they_must_be(tmp_path):

@@ -45,7 +45,7 @@ def rising_fleet(*workloads, busy, rows=None, rise=0.5, **pool):
 
 
 def by_rate(*rates):
-    return [{"requests_per_second": rate} for rate in rates]
+    return [{"requests_per_second": rate, "max_deployments": "any"} for rate in rates]
 
 
 def put(plan, table, column, place, value):
@@ -101,7 +101,7 @@ def classy_fleet():
     """2 short and 2 long requests a second, on deployments that serve 1 or 2 of either."""
     classes = [{"name": "short", "share": 0.5}, {"name": "long", "share": 0.5}]
     rows = [(0, 0, f"d{k}", 1, 0, [2.0 - k, 1.0 + k], *[NAN] * 4) for k in (0, 1)]
-    workload = {"requests_per_second": 4.0, "classes": classes}
+    workload = {"requests_per_second": 4.0, "classes": classes, "max_deployments": "any"}
     return rising_fleet(workload, busy=2, rows=rows, rise=0.25)
 
 

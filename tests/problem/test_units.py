@@ -45,6 +45,11 @@ UNITS = {
         for unit, size in (("TB", 1e12), ("GiB", 2**30), ("Gbit", 1e9 / 8), ("Gb", 1e9 / 8))
         for per in PER_TIME
     },
+    "requests per second": {
+        f"{unit}{per}": 1 / time_of(per)
+        for unit in ("req", "request", "requests")
+        for per in PER_TIME
+    },
     "tokens per second": {
         f"{prefix}{unit}{per}": factor / time_of(per)
         for prefix, factor in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9))

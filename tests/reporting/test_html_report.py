@@ -39,7 +39,7 @@ SMALL = {
         "tokens_per_second": 3000,
     },
     "pools": [{"accelerator": "h100-sxm", "gpus": 16}, {"accelerator": "l40s"}],
-    "search": {"batch": {"from": 1, "to": 64}, "max_replicas": 64},
+    "search": {"batch": {"from": 1, "to": 64}},
     "speed_exponent": 2.0,
 }
 
@@ -281,7 +281,7 @@ def test_names_cannot_spoil_the_page() -> None:
     asked = instance(
         name=HOSTILE,
         pools=[{"accelerator": "h100-sxm", "name": HOSTILE}],
-        search={"batch": 8, "max_replicas": 64},
+        search={"batch": 8},
     )
     text = planner.report(asked, title=None, source=HOSTILE)
     read = Page(text)

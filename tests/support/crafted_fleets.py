@@ -64,8 +64,9 @@ def wanted(*rows: dict) -> Wanted:
     nothing = {
         "shares": (1.0,),
         "least": 0,
+        "most": np.inf,
         "survives": False,
-        "mixes": True,
+        "kinds": np.inf,
         "shed_at_most": 0.0,
         "shed_dollars": 0.0,
     }
@@ -119,7 +120,9 @@ CRAFTED = {
         offered(SMALL, LARGE), wanted({"demand": (8.0,), "survives": True}), pools(2)
     ),
     "deployments": fleet(
-        offered(SMALL, LARGE), wanted({"demand": (8.0,), "mixes": False, "least": 3}), pools(2)
+        offered(SMALL, LARGE),
+        wanted({"demand": (8.0,), "kinds": 1.0, "least": 3, "most": 6.0}),
+        pools(2),
     ),
     "purchases": fleet(
         offered(
@@ -158,7 +161,7 @@ CRAFTED = {
     ),
     "robust": fleet(
         offered(SMALL, row(1, 0, 1, 1.0), row(1, 0, 2, 2.5)),
-        wanted({"demand": (4.0,)}, {"demand": (5.0,), "mixes": False}),
+        wanted({"demand": (4.0,)}, {"demand": (5.0,), "kinds": 1.0}),
         pools(1),
         limits=replace(LIMITLESS, rising=1, rise=0.5),
     ),

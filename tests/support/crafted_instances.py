@@ -80,7 +80,7 @@ CONTENT = {
             **at(5),
             "input_tokens": 200,
             "output_tokens": 100,
-            "prefill": "colocated",
+            "roles": "colocated",
             "time_to_first_token_seconds": 0.009,
         },
         "pools": [{**H100, "gpus": 1}, A100],

@@ -28,7 +28,7 @@ def write(path: Path, *lines: str) -> str:
     return str(path)
 
 
-def inferno(columns: Path, capacity: Path, folder: Path, *, mixing: bool) -> Fleet:
+def inferno(columns: Path, capacity: Path, folder: Path, *, most: int | str) -> Fleet:
     """Return llm-inferno's servers as a fleet, with their columns as its candidate file."""
     rows = pd.read_csv(columns)
     pd.DataFrame(
@@ -46,14 +46,14 @@ def inferno(columns: Path, capacity: Path, folder: Path, *, mixing: bool) -> Fle
     demand = rows.groupby("server")["arrival_rate_rpm"].first() / 60
     return fleet(
         workloads=[
-            {"name": name, "requests_per_second": rate, "mixing": mixing}
+            {"name": name, "requests_per_second": rate, "max_deployments": most}
             for name, rate in demand.items()
         ],
         pools=[
             {"name": name, "gpus": supply[name], "on_demand": {"dollars_per_gpu_hour": dollars}}
             for name, dollars in price.items()
         ],
-        candidates=str(folder / "inferno.csv"),
+        deployments=str(folder / "inferno.csv"),
     )
 
 

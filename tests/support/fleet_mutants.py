@@ -130,8 +130,8 @@ MUTANTS = {
     "F7 budget dropped": dropped(BUYING, "budget", "budget"),
     "F7 budget flipped": (
         BUYING,
-        "within(_paid(m, of), most.dollars)",
-        "within(_paid(m, of), 2 * most.dollars)",
+        "within(paid, most.dollars)",
+        "within(paid, 2 * most.dollars)",
         "budget",
     ),
     "F7 power of a pool dropped": dropped(BUYING, "power_of_pool", "power"),
@@ -170,11 +170,12 @@ MUTANTS = {
         "robust own_price classes",
     ),
     "F10 dropped": dropped(FLEET, "fewest_replicas", "min_replicas"),
-    "F11 dropped": dropped(FLEET, "one_deployment", "no_mixing shed"),
+    "F10 most dropped": dropped(FLEET, "most_replicas", "max_replicas"),
+    "F11 dropped": dropped(FLEET, "few_deployments", "no_mixing shed"),
     "F11 one role in all": (
         FLEET,
-        "rows, t = alone[at]",
-        "t, rows = alone[at][1], sum(of.stages[0].values(), [])",
+        "rows, t, most = few[at]",
+        "t, rows, most = few[at][1], sum(of.stages[0].values(), []), few[at][2]",
         "no_mixing roles",
     ),
     "F11 one replica too many": (

@@ -55,16 +55,16 @@ def patterns(data: ModelData, w: int, t: int, most: np.ndarray) -> list[Pattern]
     return [
         pattern
         for replicas in itertools.product(*counts)
-        if sum(replicas) >= data.wanted.least[w] and _mixture_allowed(data, w, rows, replicas)
+        if data.wanted.least[w] <= sum(replicas) <= data.wanted.most[w]
+        and _mixture_allowed(data, w, rows, replicas)
         for pattern in _with_extra(data, (w, t), rows, replicas, most)
     ]
 
 
 def _mixture_allowed(data: ModelData, w: int, rows, replicas) -> bool:
-    if data.wanted.mixes[w]:
-        return True
     roles = [data.choices.role[c] for c, n in zip(rows, replicas, strict=True) if n]
-    return len(roles) == len(set(roles)) and (len(roles) < 2 or COLOCATED not in roles)
+    of_stage = [sum(role in (COLOCATED, stage) for role in roles) for stage in (PREFILL, DECODE)]
+    return max(of_stage) <= data.wanted.kinds[w]
 
 
 def _with_extra(data: ModelData, at, rows, replicas, most) -> list[Pattern]:

@@ -15,7 +15,7 @@ def _dear(content: dict[str, Any], rng: random.Random) -> None:
 
 def _many(content: dict[str, Any], rng: random.Random) -> None:
     content["workload"]["tokens_per_second"] = rng.choice((1e5, 3e6))
-    content["search"]["max_replicas"] = rng.choice((2, 5))
+    content["workload"]["max_replicas"] = rng.choice((2, 5))
 
 
 def _fast(content: dict[str, Any], rng: random.Random) -> None:
@@ -23,7 +23,7 @@ def _fast(content: dict[str, Any], rng: random.Random) -> None:
 
 
 def _soon(content: dict[str, Any], rng: random.Random) -> None:
-    content["workload"]["prefill"] = "colocated"
+    content["workload"]["roles"] = "colocated"
     content["workload"]["time_to_first_token_seconds"] = rng.choice((1e-4, 1e-3))
 
 

@@ -90,7 +90,7 @@ def scored(
     if workload.tokens_per_second is not None:
         while replicas * rate < workload.tokens_per_second * (1 - ROUNDING):
             replicas += 1
-    if replicas > instance.search.max_replicas:
+    if replicas > (workload.max_replicas or replicas):
         return None
     gpus = replicas * row["gpus"]
     if row["available"] is not None and gpus > row["available"]:

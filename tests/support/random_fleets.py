@@ -17,10 +17,23 @@ from planner.candidates.fleet.model_data import (
 
 FEATURES = frozenset(
     (
-        *("classes", "roles", "n_plus_1", "no_mixing", "min_replicas", "shed", "spot", "reserved"),
+        *(
+            "classes",
+            "roles",
+            "n_plus_1",
+            "no_mixing",
+            "few_kinds",
+            "max_replicas",
+            "min_replicas",
+            "shed",
+            "spot",
+            "reserved",
+        ),
         *("nodes", "starts", "own_price", "budget", "power", "carbon", "scenarios", "robust"),
     )
 )
+NEWER = frozenset(("few_kinds", "max_replicas"))
+"""Features that are drawn apart, so that the others of a seed stay what they were."""
 COLOCATED, PREFILL, DECODE = range(3)
 LARGEST = 100_000
 """Most combinations of replicas; fleets with more are drawn again."""
@@ -34,7 +47,9 @@ def random_figures(seed: int, *, features: frozenset[str] | None = None) -> Mode
     assert features is None or features <= FEATURES, features - FEATURES
     rng = random.Random(seed)
     if features is None:
-        features = frozenset(name for name in sorted(FEATURES) if rng.random() < 0.3)
+        features = frozenset(name for name in sorted(FEATURES - NEWER) if rng.random() < 0.3)
+        newer = random.Random(f"{seed} newer")
+        features |= {name for name in sorted(NEWER) if newer.random() < 0.3}
     while True:
         data = _Draw(rng, features).data()
         if combinations(data) <= LARGEST:
@@ -154,11 +169,20 @@ class _Draw:
             np.zeros((count, 1)),
             shares,
             self.each(count, lambda: rng.randint(1, 3) if self.some("min_replicas", 0.7) else 0),
+            self.each(count, self.most_replicas),
             survives,
-            ~self.each(count, lambda: self.some("no_mixing", 0.7)),
+            self.each(count, self.most_kinds),
             self.each(count, lambda: rng.uniform(0.05, 0.6) if self.some("shed", 0.8) else 0.0),
             np.zeros(count),
         )
+
+    def most_replicas(self) -> float:
+        return float(self.rng.randint(3, 6)) if self.some("max_replicas", 0.7) else math.inf
+
+    def most_kinds(self) -> float:
+        if self.some("no_mixing", 0.7):
+            return 1.0
+        return 2.0 if self.some("few_kinds", 0.7) else math.inf
 
     def with_demand(self, wanted: Wanted, periods: int) -> Wanted:
         rng = self.rng

@@ -27,7 +27,7 @@ def random_instance(seed: int) -> Instance:
             "input_tokens": rng.choice((100, 1000, 1500)),
             "output_tokens": rng.choice((50, 200, 500)),
             "tokens_per_second_per_request": 1e-3,
-            "prefill": rng.choice(("colocated", "colocated", "elsewhere")),
+            "roles": rng.choice(("colocated", "colocated", "decode")),
         },
         "pools": _pools(rng, profile),
         "search": {
@@ -36,10 +36,11 @@ def random_instance(seed: int) -> Instance:
             "batch": sorted({rng.choice((5, 16)), *rng.sample((1, 2, 48, 130, 300), 2)}),
             "weights": rng.choice((["bf16"], ["fp8"], ["bf16", "int4"])),
             "kv": rng.choice((["bf16"], ["fp8"])),
-            "max_replicas": rng.randint(2, 9),
         },
+        "max_replicas": rng.randint(2, 9),
         "profile": profile,
     }
+    content["workload"]["max_replicas"] = content.pop("max_replicas")
     _spread(rng, content)
     _targets(rng, content)
     return Instance.model_validate(content)
@@ -91,7 +92,7 @@ def _targets(rng: random.Random, content: dict[str, Any]) -> None:
     if objective == "dollars_per_hour" or rng.random() < 0.5:
         factor = rng.choice((0.7, 1.5, 4.0))
         workload["tokens_per_second"] = factor * some(table.replica_tokens_per_second)
-    if workload["prefill"] == "colocated" and rng.random() < 0.6:
+    if workload["roles"] == "colocated" and rng.random() < 0.6:
         workload["time_to_first_token_seconds"] = some(table.time_to_first_token_seconds)
     if objective == "tokens_per_second_per_request" or rng.random() < 0.3:
         ceiling = some(table.dollars_per_million_tokens)

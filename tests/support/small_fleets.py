@@ -32,7 +32,9 @@ def small_fleet(
         "solver": {"relative_gap": 0.0},
     }
     if "limits" in features and rng.random() < 0.5:
-        document["dollars_at_most"] = rng.uniform(15, 60) * len(workloads) * periods
+        total = rng.uniform(15, 60) * len(workloads) * periods
+        hours = sum(period["hours"] for period in document["periods"])
+        document["dollars_per_hour_at_most"] = total / hours
     return Fleet.model_validate(document), fleet_plans.offers_of(rows)
 
 
@@ -59,7 +61,7 @@ def _workload(rng: random.Random, w: int, periods: int, features: frozenset[str]
     if "guarantees" in features:
         one["headroom"] = rng.choice((0.0, 0.1, 0.25))
         one["n_plus_1"] = rng.random() < 0.3
-        one["mixing"] = rng.random() < 0.7
+        one["max_deployments"] = "any" if rng.random() < 0.7 else 1
         one["min_replicas"] = rng.choice((0, 0, 2))
         one["spot"] = rng.random() < 0.7
     if "starts" in features and rng.random() < 0.3:

@@ -5,7 +5,7 @@ from functools import cache
 
 import fleet_plans
 import numpy as np
-from random_fleets import FEATURES, random_figures
+from random_fleets import FEATURES, NEWER, random_figures
 
 from planner.candidates.fleet.model_data import ModelData
 from planner.formulations.fleet import milp as formulation
@@ -31,7 +31,7 @@ def stated(data: ModelData) -> tuple[Fleet, Offers]:
         ],
         "pools": [_pool(data, p) for p in range(len(data.pool_supply.gpus))],
         "workloads": [_workload(data, w) for w in range(len(data.wanted.least))],
-        "dollars_at_most": _limit(limits.dollars),
+        "dollars_per_hour_at_most": _limit(max(limits.dollars / sum(hours), 1e-9)),
         "watts_at_most": _limit(limits.watts),
         "carbon_kilograms_at_most": _limit(limits.kilograms),
         "solver": {"relative_gap": 0.0},
@@ -86,7 +86,8 @@ def _workload(data: ModelData, w: int) -> dict:
         else [],
         "n_plus_1": bool(wanted.survives[w]),
         "min_replicas": int(wanted.least[w]),
-        "mixing": bool(wanted.mixes[w]),
+        "max_replicas": int(wanted.most[w]) if np.isfinite(wanted.most[w]) else None,
+        "max_deployments": "any" if wanted.mixes[w] else int(wanted.kinds[w]),
         "shed_at_most": float(wanted.shed_at_most[w]) or None,
         "shed_dollars_per_1000_requests": float(wanted.shed_dollars[w] * 1000.0),
     }
@@ -96,7 +97,8 @@ def _workload(data: ModelData, w: int) -> dict:
 def solved(seed: int, without: frozenset[str] = frozenset()):
     """Return a robust random fleet in figures and stated, and the plan for it, if there is one."""
     rng = np.random.default_rng(seed)
-    some = {name for name in sorted(STATED) if rng.random() < 0.3} | {"robust"}
+    drawn = [*sorted(STATED - NEWER), *sorted(STATED & NEWER)]
+    some = {name for name in drawn if rng.random() < 0.3} | {"robust"}
     data = random_figures(seed, features=frozenset(some) - without)
     fleet, offers = stated(data)
     result = formulation.solve(data)

@@ -22,7 +22,8 @@ GOOD = {
         "tokens_per_second_per_request": "40 tok/s",
         "tokens_per_second": 2000,
         "time_to_first_token_seconds": "2 s",
-        "prefill": "colocated",
+        "roles": "colocated",
+        "max_replicas": 64,
     },
     "pools": [
         {"accelerator": "h100-sxm", "gpus": 16},
@@ -34,7 +35,6 @@ GOOD = {
         "batch": {"from": 1, "to": 64},
         "weights": ["bf16", "fp8"],
         "kv": "bf16",
-        "max_replicas": 64,
     },
     "objective": "dollars_per_hour",
     "dollars_per_hour_at_most": 100,

@@ -108,13 +108,13 @@ TIGHTER = [
     (("workloads", 2, "tokens_per_second_per_request"), 51.0, {"tpot_seconds"}),
     (("workloads", 1, "time_to_first_token_seconds"), 9.0, {"ttft_seconds"}),
     (("workloads", 0, "regions"), ["us"], {"pool"}),
-    (("workloads", 0, "quality_at_least"), 0.96, {"quality"}),
-    (("workloads", 2, "quality_at_least"), 0.1, {"quality"}),
+    (("workloads", 0, "quality"), {"at_least": 0.96}, {"quality"}),
+    (("workloads", 2, "quality"), {"at_least": 0.1}, {"quality"}),
     (("workloads", 1, "spot"), False, {"market"}),
     (("workloads", 0, "headroom"), 0.2, {"capacity", "requests_per_second", "utilisation"}),
     (("workloads", 1, "n_plus_1"), True, {"capacity"}),
     (("workloads", 2, "min_replicas"), 4, {"replicas"}),
-    (("workloads", 1, "mixing"), False, {"label"}),
+    (("workloads", 1, "max_deployments"), 1, {"label"}),
     (("workloads", 1, "shed_at_most"), 0.055, {"shed"}),
     (("workloads", 1, "shed_dollars_per_1000_requests"), 2.1, {"objective"}),
     (("workloads", 1, "priority"), 3, {"priority"}),
@@ -137,7 +137,7 @@ TIGHTER = [
     (("pools", 1, "watts_per_gpu"), 430.0, {"watts", "carbon"}),
     (("watts_at_most",), 17.7e3, {"watts"}),
     (("carbon_kilograms_at_most",), 119.9, {"carbon"}),
-    (("dollars_at_most",), 1109.2, {"dollars"}),
+    (("dollars_per_hour_at_most",), 1109.2 / 24, {"dollars_per_hour"}),
     (("running",), None, {"starts", "dollars", "dollars_per_hour", "objective"}),
     (("running", 0, "replicas"), 6, {"starts", "dollars", "dollars_per_hour", "objective"}),
     (("running", 0, "spot"), True, {"starts", "dollars", "dollars_per_hour", "objective"}),
@@ -166,7 +166,7 @@ def test_what_is_asked_beyond_the_plan_is_found(path, value, wrong):
 
 LOOSER = [
     (("robustness",), {"workloads": 0, "rise": 9.0}),
-    (("dollars_at_most",), 1109.25),
+    (("dollars_per_hour_at_most",), 1109.25 / 24),
     (("watts_at_most",), 17.8e3),
     (("carbon_kilograms_at_most",), 120.0),
     (("workloads", 1, "shed_at_most"), 0.056),
@@ -333,7 +333,8 @@ def answered(fleet, offers, gpus, replicas, bought, **supply):
             shares=np.ones((workloads, 1)),
             least=nothing.astype(np.int64),
             survives=nothing > 0,
-            mixes=nothing == 0,
+            most=nothing + np.inf,
+            kinds=np.where(nothing == 0, np.inf, 1.0),
             shed_at_most=nothing,
             shed_dollars=nothing,
         ),
@@ -359,7 +360,9 @@ def nodes_fleet(size, gpus, bought):
         {
             "name": "nodes",
             "pools": [{"name": "rack", "gpus_per_node": size, "on_demand": price}],
-            "workloads": [{"name": "all", "requests_per_second": float(len(gpus))}],
+            "workloads": [
+                {"name": "all", "requests_per_second": float(len(gpus)), "max_deployments": "any"}
+            ],
         }
     )
     rows = [(0, 0, f"d{at}", one, 0, 1.0, *[np.nan] * 4) for at, one in enumerate(gpus)]

@@ -22,6 +22,7 @@ CHAT = {
         "tokens_per_second_per_request": 40,
         "tokens_per_second": 9000,
         "time_to_first_token_seconds": 2,
+        "max_replicas": 64,
     },
     "pools": [{"accelerator": "h100-sxm", "gpus": 64}, {"accelerator": "l40s", "gpus": 64}],
     "search": {"batch": [1, 8, 32, 64], "kv": ["bf16", "fp8"]},
@@ -59,7 +60,7 @@ QUESTIONS = {
         "workload": {
             "transformer": "qwen2.5-14b",
             "tokens_per_second_per_request": 20,
-            "prefill": "elsewhere",
+            "roles": "decode",
         },
         "pools": [{"accelerator": "b200-sxm"}],
         "search": {"batch": [8, 64], "tensor_parallel": 8, "pipeline_parallel": 2},
@@ -167,7 +168,7 @@ DECISIONS = {
     "kv_precision": "fp4",
     "draft": "llama-3.2-1b",
     "gamma": "3",
-    "replicas": "513",
+    "replicas": "65",
     "profile": "paper",
     "objective_name": "dollars_per_million_tokens",
 }
@@ -288,7 +289,7 @@ STRICTER = {
     "dollars_per_hour": {"dollars_per_hour_at_most": 0.1},
     "memory_bytes_per_gpu": {"usable_memory_fraction": 0.05},
     "gpus": {"pools": [{"accelerator": name, "gpus": 1} for name in ("h100-sxm", "l40s")]},
-    "replicas": {"search__max_replicas": 1},
+    "replicas": {"workload__max_replicas": 1},
 }
 
 

@@ -13,7 +13,7 @@ from planner.candidates.fleet.gather import offers as offers_of
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.io.column_csv import records
 from planner.plans.fleet_plan import FleetPlan
-from planner.problem.fleet import Demand, Fleet, FleetWorkload
+from planner.problem.fleet import ANY, Demand, Fleet, FleetWorkload
 from planner.problem.offers import Offers
 
 if TYPE_CHECKING:
@@ -139,11 +139,12 @@ def _cost(plan: FleetPlan, name: str, detail: str, without: FleetPlan | None) ->
 
 Change = tuple[str, str, Fleet]
 """Name of a guarantee, what it says, and the fleet without it."""
+MIXED: dict[str, Any] = {"max_deployments": ANY}
 OF_WORKLOADS: tuple[tuple[str, str, Callable[[FleetWorkload], bool], dict[str, Any]], ...] = (
     ("head-room", "kept free", lambda one: one.headroom > 0, {"headroom": 0.0}),
     ("N+1", "survive the loss of a replica", lambda one: one.n_plus_1, {"n_plus_1": False}),
     ("replicas", "have a least number", lambda one: one.min_replicas > 0, {"min_replicas": 0}),
-    ("no mixing", "run one deployment at a time", lambda one: not one.mixing, {"mixing": True}),
+    ("few kinds", "limit kinds of deployments", lambda one: one.max_deployments != ANY, MIXED),
     ("residency", "stay in regions", lambda one: one.regions is not None, {"regions": None}),
     ("no spot", "run on what stays", lambda one: not one.spot, {"spot": True}),
 )
@@ -158,8 +159,8 @@ def _loosened(fleet: Fleet) -> Iterator[Change]:
         detail = f"{count} of {len(fleet.workloads)} workloads {_said(fleet, name, what)}"
         yield name, detail, with_workloads(fleet, **update)
     if (lower := _lower(fleet)) is not None:
-        detail = f"demand of {fleet.quantile} in place of {lower}"
-        yield "confidence", detail, fleet.model_copy(update={"quantile": lower})
+        detail = f"demand of {fleet.demand_quantile} in place of {lower}"
+        yield "confidence", detail, fleet.model_copy(update={"demand_quantile": lower})
     if (rises := fleet.robustness) is not None and rises.workloads:
         detail = f"{rises.workloads} workloads may rise by {rises.rise:.0%}"
         yield "robustness", detail, fleet.model_copy(update={"robustness": None})
@@ -177,8 +178,8 @@ def _without_all(fleet: Fleet) -> Fleet:
     for _, _, has, update in OF_WORKLOADS:
         if any(map(has, fleet.workloads)):
             fleet = with_workloads(fleet, **update)
-    lower = _lower(fleet) or fleet.quantile
-    return fleet.model_copy(update={"robustness": None, "quantile": lower})
+    lower = _lower(fleet) or fleet.demand_quantile
+    return fleet.model_copy(update={"robustness": None, "demand_quantile": lower})
 
 
 def _lower(fleet: Fleet) -> str | None:
@@ -189,14 +190,14 @@ def _lower(fleet: Fleet) -> str | None:
     ]
     several = [each for each in stated if isinstance(each, dict)]
     common = set.intersection(*(set(each) for each in several)) if several else set()
-    if not common or fleet.quantile is None:
+    if not common or fleet.demand_quantile is None:
         return None
 
     def total(name: str) -> float:
         return sum(sum(each[name]) / len(each[name]) for each in several)
 
     lowest = MEDIAN if MEDIAN in common else min(sorted(common), key=total)
-    planned = fleet.quantile
+    planned = fleet.demand_quantile
     return lowest if planned in common and total(lowest) < total(planned) else None
 
 

@@ -82,23 +82,24 @@ def build_model_data(
     choices = _choices(fleet, offers, bought, feasibility, running)
     if wrong := list(_with_classes(fleet, choices)):
         raise InputError(wrong)
+    when = horizon(fleet)
     return ModelData(
-        horizon=horizon(fleet),
+        horizon=when,
         pool_supply=bought,
         choices=choices,
         wanted=wanted(fleet),
-        limits=_limits(fleet),
+        limits=_limits(fleet, float(when.hours.sum())),
         has_running=fleet.running is not None,
     )
 
 
-def _limits(fleet: Fleet) -> Limits:
+def _limits(fleet: Fleet, hours: float) -> Limits:
     def cap(amount: float | None) -> float:
         return np.inf if amount is None else amount
 
     rises = fleet.robustness
     return Limits(
-        dollars=cap(fleet.dollars_at_most),
+        dollars=cap(fleet.dollars_per_hour_at_most) * hours,
         watts=cap(fleet.watts_at_most),
         kilograms=cap(fleet.carbon_kilograms_at_most),
         rising=0 if rises is None else rises.workloads,

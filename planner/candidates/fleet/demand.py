@@ -50,11 +50,17 @@ def wanted(fleet: Fleet) -> Wanted:
         demand=_demand(fleet),
         shares=_shares(workloads),
         least=np.asarray([one.min_replicas for one in workloads], dtype=np.int64),
+        most=np.asarray([one.max_replicas or np.inf for one in workloads], dtype=np.float64),
         survives=np.asarray([one.n_plus_1 for one in workloads]),
-        mixes=np.asarray([one.mixing for one in workloads]),
+        kinds=np.asarray([_kinds(one) for one in workloads]),
         shed_at_most=shed,
         shed_dollars=price / REQUESTS_PER_PRICE,
     )
+
+
+def _kinds(workload: FleetWorkload) -> float:
+    most = workload.max_deployments
+    return float("inf") if isinstance(most, str) else float(most)
 
 
 def _shares(workloads: Sequence[FleetWorkload]) -> Floats:
@@ -122,16 +128,16 @@ def _series(fleet: Fleet, w: int, one: FleetWorkload) -> Floats | Problem:
 
 def _quantile(fleet: Fleet, stated: dict[str, tuple[float, ...]], field: str) -> str | Problem:
     """Return the quantile of demand that is planned for."""
-    if fleet.quantile in stated:
-        return fleet.quantile
+    if fleet.demand_quantile in stated:
+        return fleet.demand_quantile
     names = list(stated)
-    if fleet.quantile is None:
+    if fleet.demand_quantile is None:
         if len(names) == 1:
             return names[0]
-        found, fix = f"the quantiles {', '.join(names)}", "Name one of them as `quantile`."
+        found, fix = f"the quantiles {', '.join(names)}", "Name one of them as `demand_quantile`."
         return Problem("a quantile to plan for", found, field, fix)
     expected, fix = (
-        f"{fleet.quantile} among its quantiles",
-        did_you_mean(fleet.quantile, names, listed=True),
+        f"{fleet.demand_quantile} among its quantiles",
+        did_you_mean(fleet.demand_quantile, names, listed=True),
     )
     return Problem(expected, ", ".join(names) or "none", field, fix)

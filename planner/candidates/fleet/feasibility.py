@@ -140,7 +140,7 @@ def asked(fleet: Fleet) -> Asked:
     return Asked(
         tpot_seconds=tpot,
         ttft_seconds=column(lambda one: one.time_to_first_token_seconds, np.inf),
-        quality=column(lambda one: one.quality_at_least, -np.inf),
+        quality=column(lambda one: one.quality.at_least if one.quality else None, -np.inf),
         headroom=column(lambda one: one.headroom, 0.0),
         spot=column(lambda one: one.spot, 1.0) > 0,
         startup_seconds=column(lambda one: one.startup_seconds, 0.0),
@@ -245,9 +245,9 @@ def _texts(pair: tuple[Any, Any]) -> tuple[str, str]:
 LIMITED = {
     "tpot_seconds": "tokens_per_second_per_request",
     "ttft_seconds": "time_to_first_token_seconds",
-    "quality": "quality_at_least",
+    "quality": "quality",
 }
-"""Column of the candidates to the field of a workload that limits it."""
+"""Column of the deployments to the field of a workload that limits it."""
 
 
 def _insist(fleet: Fleet, offers: Offers, column: str, limited: Bools) -> None:
@@ -259,7 +259,7 @@ def _insist(fleet: Fleet, offers: Offers, column: str, limited: Bools) -> None:
     problems = []
     for row, count in zip(missing[first[:MOST_TOLD]], counts, strict=False):
         one = fleet.workloads[offers.workload[row]]
-        files = one.candidates or fleet.candidates
+        files = one.deployments or fleet.deployments
         problems.append(
             Problem(
                 field=column,

@@ -47,7 +47,7 @@ def offers(
         With every problem of the files, or of what is to be tabulated.
     """
     own = [
-        w for w, found in enumerate(fleet.workloads) if not (found.candidates or fleet.candidates)
+        w for w, found in enumerate(fleet.workloads) if not (found.deployments or fleet.deployments)
     ]
     paths = dict.fromkeys(path for w in range(len(fleet.workloads)) for path in _files(fleet, w))
     parts = []
@@ -109,12 +109,12 @@ def merged(parts: Sequence[Offers]) -> Offers:
 
 
 def _files(fleet: Fleet, workload: int) -> tuple[str, ...]:
-    return fleet.workloads[workload].candidates or fleet.candidates
+    return fleet.workloads[workload].deployments or fleet.deployments
 
 
 def _users(fleet: Fleet) -> dict[str, list[int]]:
     """Return the workloads that take each file."""
-    users: dict[str, list[int]] = {path: [] for path in fleet.candidates}
+    users: dict[str, list[int]] = {path: [] for path in fleet.deployments}
     for w in range(len(fleet.workloads)):
         for path in dict.fromkeys(_files(fleet, w)):
             users.setdefault(path, []).append(w)

@@ -101,14 +101,21 @@ class Wanted:
     """(W, K) part of each request class; the first column alone where requests are alike."""
     least: Ints
     """(W,) fewest replicas."""
+    most: Floats
+    """(W,) most replicas of a period; infinite where any number may run."""
     survives: Bools
     """(W,) whether demand must be met with any one replica lost (N+1)."""
-    mixes: Bools
-    """(W,) whether several deployments may run in one period."""
+    kinds: Floats
+    """(W,) most deployments that may run in one period; infinite where any number may."""
     shed_at_most: Floats
     """(W,) part of the demand that may be refused."""
     shed_dollars: Floats
     """(W,) cost of refusing one request."""
+
+    @property
+    def mixes(self) -> Bools:
+        """(W,) whether any number of deployments may run in one period."""
+        return np.isinf(self.kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,9 @@ def _pool_shortlists(
     shortlists: ShortlistCache,
 ) -> dict[int, list[tuple[int, PoolShortlist]]]:
     """Return, for every workload, the pools it may use and what there is on their accelerators."""
-    pools, resolved_instances = _asked(fleet, which)
     made: dict[str, list[tuple[int, PoolShortlist]]] = {}
     evaluated = 0
-    for key, resolved in resolved_instances.items():
+    for key, (pools, resolved) in _asked(fleet, which).items():
         made[key] = []
         for at, mine in enumerate(pools.values()):
             told = None if progress is None else partial(_tell, progress, evaluated)
@@ -123,39 +122,38 @@ def _tell(progress: Callable[[int], None], before: int, done: int) -> None:
     progress(before + done)
 
 
-def _asked(
-    fleet: Fleet, which: Sequence[int]
-) -> tuple[dict[str, list[int]], dict[str, ResolvedInstance]]:
-    """Return the pools of every accelerator, and one resolved instance per physics of workloads."""
+Pools = dict[str, list[int]]
+"""Pools by the accelerator that they have."""
+
+
+def _asked(fleet: Fleet, which: Sequence[int]) -> dict[str, tuple[Pools, ResolvedInstance]]:
+    """Return, by physics of workloads, the pools that may serve them and the resolved instance."""
     problems: list[Problem] = []
-    pools = _pools(fleet, problems)
-    resolved_instances: dict[str, ResolvedInstance | None] = {}
+    every = _pools(fleet, problems)
+    found: dict[str, tuple[Pools, ResolvedInstance]] = {}
+    tried: set[str] = set()
     for w in which:
         workload = fleet.workloads[w]
         unfit = list(_unfit(workload, w))
         problems += unfit
         key = _physics(workload)
-        if unfit or not pools or key in resolved_instances:
+        if unfit or not every or key in tried:
             continue
-        resolved_instances[key] = None
+        tried.add(key)
         try:
-            resolved_instances[key] = resolve(_instance(fleet, workload, pools))
+            pools = _launching(every, workload.engine)
+            found[key] = pools, resolve(_instance(fleet, workload, pools))
         except InputError as error:
-            first = [mine[0] for mine in pools.values()]
+            first = [mine[0] for mine in every.values()]
             problems += [_in_fleet(problem, w, first) for problem in error.problems]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    return pools, {key: found for key, found in resolved_instances.items() if found is not None}
+    return found
 
 
-def _pools(fleet: Fleet, problems: list[Problem]) -> dict[str, list[int]]:
-    """Return the pools of every accelerator on which the engine runs."""
-    vendors: tuple[str, ...] | None = None
-    try:
-        vendors = None if fleet.engine is None else tuple(catalogue.engine(fleet.engine).vendors)
-    except InputError as error:
-        problems += [replace(problem, field="engine") for problem in error.problems]
-    found: dict[str, list[int]] = {}
+def _pools(fleet: Fleet, problems: list[Problem]) -> Pools:
+    """Return the pools of every accelerator."""
+    found: Pools = {}
     for at, pool in enumerate(fleet.pools):
         if pool.accelerator is None:
             continue
@@ -165,10 +163,25 @@ def _pools(fleet: Fleet, problems: list[Problem]) -> dict[str, list[int]]:
             field = f"pools[{at}].accelerator"
             problems += [replace(problem, field=field) for problem in error.problems]
             continue
-        if vendors is None or record.vendor in vendors:
-            found.setdefault(record.name, []).append(at)
+        found.setdefault(record.name, []).append(at)
     if not found and not problems:
         problems.append(_NO_POOL)
+    return found
+
+
+def _launching(pools: Pools, engine: str | None) -> Pools:
+    """Return the pools with accelerators on which an engine runs."""
+    if engine is None:
+        return pools
+    try:
+        vendors = catalogue.engine(engine).vendors
+    except InputError as error:
+        raise InputError(replace(one, field="engine") for one in error.problems) from None
+    found = {
+        name: at for name, at in pools.items() if catalogue.accelerator(name).vendor in vendors
+    }
+    if not found:
+        raise InputError(replace(_NO_POOL, field="engine"))
     return found
 
 
@@ -176,7 +189,7 @@ _NO_POOL = Problem(
     field="pools",
     found="no pool with an accelerator on which the engine runs",
     expected="one at least, since workloads without candidate files are tabulated",
-    fix="Give pools an `accelerator` of the catalogue, or workloads `candidates`.",
+    fix="Give pools an `accelerator` of the catalogue, or workloads `deployments`.",
 )
 
 
@@ -185,15 +198,15 @@ def _unfit(workload: FleetWorkload, w: int) -> Iterator[Problem]:
     if workload.transformer is None:
         yield Problem(
             field=f"workloads[{w}].transformer",
-            found="nothing, nor `candidates`",
+            found="nothing, nor `deployments`",
             expected="what is served",
-            fix="Name a transformer of the catalogue, or a file of candidates.",
+            fix="Name a transformer of the catalogue, or a file of `deployments`.",
         )
     if workload.classes:
         yield Problem(
             field=f"workloads[{w}].classes",
-            found="classes without `candidates`",
-            expected="candidate files that state a rate for every class",
+            found="classes without `deployments`",
+            expected="files of deployments that state a rate for every class",
             fix="Name files with the column `request_class`, or leave `classes` out.",
         )
 
@@ -207,6 +220,12 @@ def _physics(workload: FleetWorkload) -> str:
         workload.drafts,
         workload.quality,
         workload.search,
+        workload.expert_imbalance,
+        workload.redundant_experts,
+        workload.roles,
+        workload.engine,
+        workload.usable_memory_fraction,
+        workload.collectives,
         workload.tokens_per_second_per_request is None,
         workload.time_to_first_token_seconds is None,
     )
@@ -224,12 +243,18 @@ def _instance(fleet: Fleet, workload: FleetWorkload, pools: Iterable[str]) -> In
             tokens_per_second_per_request=workload.tokens_per_second_per_request,
             time_to_first_token_seconds=workload.time_to_first_token_seconds,
             drafts=workload.drafts,
+            expert_imbalance=workload.expert_imbalance,
+            redundant_experts=workload.redundant_experts,
+            roles=workload.roles,
         ),
         # Prices are the fleet's own: any number will do here, and none is looked up.
         pools=tuple(Pool(accelerator=name, dollars_per_gpu_hour=1.0) for name in pools),
         search=workload.search,
         quality=workload.quality,
-        engine=fleet.engine,
+        engine=workload.engine,
+        usable_memory_fraction=workload.usable_memory_fraction,
+        collectives=workload.collectives,
+        profile=fleet.profile,
     )
 
 
@@ -240,7 +265,7 @@ def _in_fleet(problem: Problem, w: int, pools: Sequence[int]) -> Problem:
         part = f"pools[{pools[int(part[6:-1])]}]"
     elif part == "workload":
         part = f"workloads[{w}]"
-    elif part != "engine":
+    elif part != "profile":
         part = f"workloads[{w}].{part}"
     return replace(problem, field=f"{part}{dot}{rest}")
 

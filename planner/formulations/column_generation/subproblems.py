@@ -196,13 +196,16 @@ def starts_count(data: ModelData) -> bool:
 
 def unsupported(data: ModelData) -> str:
     """Say what of a fleet this formulation cannot express; nothing where it can."""
-    if data.choices.rates.shape[1] > 1:
-        return "request classes"
-    if np.any(data.choices.role > 0):
-        return "prefill and decode workers"
-    spanning = min(data.limits.dollars, data.limits.kilograms)
-    if starts_count(data) and np.isfinite(spanning):
-        return "start-up costs beside a budget or a cap on carbon"
-    if data.limits.rising > 0:
-        return "robustness"
-    return ""
+    wanted, limits = data.wanted, data.limits
+    spanning = np.isfinite(min(limits.dollars, limits.kilograms))
+    lacking = {
+        "request classes": data.choices.rates.shape[1] > 1,
+        "prefill and decode workers": np.any(data.choices.role > 0),
+        "start-up costs beside a budget or a cap on carbon": spanning and starts_count(data),
+        "robustness": limits.rising > 0,
+        "a limit on replicas": np.any(np.isfinite(wanted.most)),
+        "several kinds of deployments but not any number": np.any(
+            (wanted.kinds > 1) & ~wanted.mixes
+        ),
+    }
+    return next((what for what, there in lacking.items() if there), "")

@@ -210,7 +210,7 @@ def _losses(m: pyo.ConcreteModel, of: IndexSets) -> None:
 
 
 def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
-    """(F10) Fewest replicas, and (F11) one deployment where they may not be mixed."""
+    """(F10) Fewest and most replicas, and (F11) no more kinds of deployments than allowed."""
     wanted, choices = of.data.wanted, of.data.choices
     least = {
         of.workload(w, t): (w, t)
@@ -224,18 +224,31 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
         rows = np.flatnonzero(choices.workload == w)
         return total((1.0, m.replicas[of.choice(c, t)]) for c in rows) >= float(wanted.least[w])
 
-    alone = {
-        (name, stage, period): (rows, t)
+    most = {
+        of.workload(w, t): (w, t)
+        for w in np.flatnonzero(np.isfinite(wanted.most))
+        for t in range(len(of.periods))
+    }
+
+    @m.Constraint(list(most), doc="(F10) no more replicas than allowed")
+    def most_replicas(m: Any, *at: Any) -> Any:
+        w, t = most[at]
+        rows = np.flatnonzero(choices.workload == w)
+        running = [(1.0, m.replicas[of.choice(c, t)]) for c in rows]
+        return total(running) <= float(wanted.most[w]) if running else pyo.Constraint.Skip
+
+    few = {
+        (name, stage, period): (rows, t, float(wanted.kinds[w]))
         for w, name in enumerate(of.names.workloads)
         for stage, rows in of.stages[w].items()
         for t, period in enumerate(of.periods)
-        if not wanted.mixes[w] and len(rows) > 1
+        if len(rows) > wanted.kinds[w]
     }
 
-    @m.Constraint(list(alone), doc="(F11) one deployment serves each stage")
-    def one_deployment(m: Any, *at: Any) -> Any:
-        rows, t = alone[at]
-        return total((1.0, m.used[of.choice(c, t)]) for c in rows) <= 1.0
+    @m.Constraint(list(few), doc="(F11) few kinds of deployments serve each stage")
+    def few_deployments(m: Any, *at: Any) -> Any:
+        rows, t, most = few[at]
+        return total((1.0, m.used[of.choice(c, t)]) for c in rows) <= most
 
     needed = variable_bounds.fewest_alone(
         of.data, wanted.demand * (1 - wanted.shed_at_most[:, None])
@@ -244,7 +257,7 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
     single = {
         of.choice(c, t): float(needed[c, t])
         for c, t in of.pairs
-        if needed[c, t] > 1 and not wanted.mixes[choices.workload[c]]
+        if needed[c, t] > 1 and wanted.kinds[choices.workload[c]] == 1
     }
 
     @m.Constraint(list(single), doc="(F11) valid: the one deployment needs whole replicas")

@@ -165,7 +165,8 @@ def limits(m: pyo.ConcreteModel, of: IndexSets) -> None:
 
         @m.Constraint(doc="(F7) no more dollars than there are")
         def budget(m: Any) -> Any:
-            return within(_paid(m, of), most.dollars)
+            paid = list(_paid(m, of))
+            return within(paid, most.dollars) if paid else pyo.Constraint.Skip
 
     @m.Constraint(m.POOLS, m.PERIODS, doc="(F7) no more power than a pool has")
     def power_of_pool(m: Any, pool: str, period: str) -> Any:

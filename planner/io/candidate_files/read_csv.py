@@ -119,7 +119,7 @@ def _read(file: str, **options: object) -> pd.DataFrame:
             )
             return found
     except FileNotFoundError:
-        reason, fix = "nothing", "Check the path; it starts at the folder of the fleet file."
+        reason, fix = "nothing", "Check the path; it starts at the folder of the instance file."
     except pd.errors.EmptyDataError:
         reason, fix = "an empty file", "Write the names of its columns on the first line."
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""CSV tables of workloads, pools and running replicas: rows as a fleet file would say them."""
+"""CSV tables of workloads, pools and running replicas: rows as an instance file would say them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Listing:
     table: Table
     columns: tuple[Column, ...]
     values: list[dict[str, Any]]
-    """What the fleet file would say in place of each row."""
+    """What the instance file would say in place of each row."""
 
     def document(self, row: int) -> Document:
         """Return one row as a document of its own."""
@@ -133,7 +133,7 @@ class Column:
 
 
 def _values(table: Table, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Return rows as the fleet file would say them."""
+    """Return rows as the instance file would say them."""
     values: list[dict[str, Any]] = [{} for _ in table.rows]
     for at, column in enumerate(columns):
         known: dict[str, Any] = {}

@@ -64,7 +64,7 @@ def read_demand(path: Path, workloads: Sequence[str], periods: Sequence[str]) ->
     """
     table = read_table(path, missing=FROM_FLEET)
     if "period" not in table.header:
-        fix = "Name the period of each row, as the fleet file does."
+        fix = "Name the period of each row, as the instance does."
         found = f"the columns {', '.join(table.header)}"
         raise InputError(Problem("the column period", found, "", fix, table.file, 1))
     if not table.rows:
@@ -95,7 +95,7 @@ def _unknown(table: Table, row: int, column: str, known: Sequence[str]) -> Probl
     name = table.rows[row][table.header.index(column)].strip()
     found = f"'{shortened(name)}'" if name else "nothing"
     return Problem(
-        f"a {column} of the fleet",
+        f"a {column} of the instance",
         found,
         column,
         hint(name, known),

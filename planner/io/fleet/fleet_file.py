@@ -16,15 +16,17 @@ from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
 from planner.io.instance_file import read_text
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
+from planner.io.long_form import LongForm, long_form, name_of
 from planner.io.schema_errors import placed
 from planner.io.yaml_json import Source
 from planner.problem.fleet import Fleet, FleetWorkload
+from planner.problem.instance import SWEEP
 from planner.problem.offers import Offers
 from planner.problem.resolve import is_config
 from planner.problem.validate_fleet import validate_fleet
 
-FLEET_FILES = ("fleet.yaml", "fleet.yml", "fleet.json")
-"""Names under which a folder's fleet is looked for."""
+INSTANCE_FILES = ("instance.yaml", "instance.yml", "instance.json")
+"""Names under which a folder's instance is looked for."""
 
 
 def read_fleet(path: str | Path) -> Fleet:
@@ -33,7 +35,7 @@ def read_fleet(path: str | Path) -> Fleet:
     Parameters
     ----------
     path : str or Path
-        A YAML or JSON file, or a folder with `fleet.yaml` or llm-inferno's files.
+        A YAML or JSON file, or a folder with `instance.yaml` or llm-inferno's files.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def read_fleet(path: str | Path) -> Fleet:
     Examples
     --------
     >>> import planner
-    >>> fleet = planner.read_fleet("instances/melange")
+    >>> fleet = planner.read_instance("instances/melange")
     >>> fleet.name, [pool.name for pool in fleet.pools]
     ('melange', ['a10g', 'a100-80gb'])
     """
@@ -77,13 +79,13 @@ def open_fleet(path: str | Path) -> tuple[Fleet, Offers | None]:
     path = Path(path)
     if not path.is_dir():
         return _read(path)[0], None
-    for name in FLEET_FILES:
+    for name in INSTANCE_FILES:
         if (path / name).is_file():
             return _read(path / name)[0], None
     if is_inferno(path):
         return read_inferno(path)
     fix = "Name the file itself, or the folder that holds it."
-    expected = f"a folder with {FLEET_FILES[0]}, or with llm-inferno's files"
+    expected = f"a folder with {INSTANCE_FILES[0]}, or with llm-inferno's files"
     raise InputError(Problem(expected, "neither", "", fix, str(path)))
 
 
@@ -98,7 +100,7 @@ def located(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
         What the fleet was read from.
     """
     path, problems = Path(path), list(problems)
-    files = [path / name for name in FLEET_FILES] if path.is_dir() else [path]
+    files = [path / name for name in INSTANCE_FILES] if path.is_dir() else [path]
     file = next((file for file in files if file.is_file()), None)
     return problems if file is None else _read(file)[1].placed(problems)
 
@@ -125,8 +127,23 @@ class _Draft:
 
 def _read(path: Path) -> tuple[Fleet, Origin]:
     """Return the fleet of a file and where it was said."""
-    draft = _Draft(Source(read_text(path), str(path)), path.parent)
-    value = dict(_value(draft.source))
+    return _of_source(Source(read_text(path), str(path)), path.parent)
+
+
+def fleet_of(source: Source, folder: Path) -> Fleet:
+    """Return the fleet of a text whose relative paths start at a folder.
+
+    Raises
+    ------
+    InputError
+        As `read_fleet` does.
+    """
+    return _of_source(source, folder)[0]
+
+
+def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
+    draft = _Draft(source, folder)
+    value = dict(draft.source.value)
     table = value.pop(DEMAND, None)
     for key, model in TABLES.items():
         if isinstance(value.get(key), str):
@@ -134,8 +151,10 @@ def _read(path: Path) -> tuple[Fleet, Origin]:
     if draft.problems:
         raise InputError(draft.problems)
     origin = Origin(draft.source, draft.listings)
+    form = _long_form(value, Path(source.file), origin)
+    origin = replace(origin, moved=form.moved)
     try:
-        fleet = Fleet.model_validate(value)
+        fleet = Fleet.model_validate(form.value)
     except ValidationError as error:
         raise InputError(origin.schema_problems(error)) from None
     demand = None if table is None else _demand(draft, fleet, table)
@@ -151,39 +170,22 @@ def _read(path: Path) -> tuple[Fleet, Origin]:
     return fleet, origin
 
 
+def _long_form(value: dict[str, Any], path: Path, origin: Origin) -> LongForm:
+    """Return what a file and its tables say, written out."""
+    if SWEEP in value:
+        fix = "Sweeps take one workload in one period, with one price for each pool, so far."
+        raise InputError(origin.placed([Problem("no sweep", "a sweep of a fleet", SWEEP, fix)]))
+    try:
+        return long_form(value, name_of(path), fleet=True)
+    except InputError as error:
+        raise InputError(origin.placed(error.problems)) from None
+
+
 def _unless_demand_failed(problems: Iterable[Problem], draft: _Draft) -> Iterator[Problem]:
     """Leave out that demand is missing where its table could not be read."""
     for problem in problems:
         if not (draft.problems and problem.found == "no demand"):
             yield problem
-
-
-def _value(source: Source) -> dict[str, Any]:
-    """Return what a file says; why it says nothing in terms of fleets."""
-    try:
-        return source.value
-    except InputError as error:
-        raise InputError(map(_for_fleets, error.problems)) from None
-
-
-_OF_FLEETS = {
-    "Start with `name:`, `workload:` and `pools:`.": "Start with `name:`, `workloads:` and "
-    "`pools:`.",
-    "Split the file; `planner batch` solves all files of a directory.": "Split the file.",
-    "Give long lists as a range: `batch: {from: 1, to: 1024}`.": "Put workloads, pools and demand "
-    "into CSV tables.",
-    "an instance": "a fleet",
-    "one instance in a file": "one fleet in a file",
-    "an instance, which is four deep at most": "a fleet, which is six deep at most",
-    "values written out, since instances know no anchors and aliases": "values written out, since "
-    "fleets know no anchors and aliases",
-}
-"""What is said of instances, in terms of fleets."""
-
-
-def _for_fleets(problem: Problem) -> Problem:
-    expected, fix = (_OF_FLEETS.get(text, text) for text in (problem.expected, problem.fix))
-    return replace(problem, expected=expected, fix=fix)
 
 
 def _rows(draft: _Draft, key: str, path: Path, model: type[BaseModel]) -> Any:
@@ -234,22 +236,22 @@ def _by_quantile(series: Any) -> dict[str, tuple[float, ...]]:
 
 
 def _beside(fleet: Fleet, folder: Path) -> Fleet:
-    """Let paths of candidates and config.json files start at the fleet file's folder."""
+    """Let paths of candidates and config.json files start at the instance file's folder."""
     workloads = tuple(
         workload.model_copy(update=changes)
         if (changes := _paths_beside(workload, folder))
         else workload
         for workload in fleet.workloads
     )
-    candidates = tuple(str(folder / name) for name in fleet.candidates)
-    return fleet.model_copy(update={"workloads": workloads, "candidates": candidates})
+    deployments = tuple(str(folder / name) for name in fleet.deployments)
+    return fleet.model_copy(update={"workloads": workloads, "deployments": deployments})
 
 
 def _paths_beside(workload: FleetWorkload, folder: Path) -> dict[str, Any]:
     """Return the fields of a workload that hold paths, changed."""
     changes: dict[str, Any] = {}
-    if workload.candidates:
-        changes["candidates"] = tuple(str(folder / name) for name in workload.candidates)
+    if workload.deployments:
+        changes["deployments"] = tuple(str(folder / name) for name in workload.deployments)
     if workload.transformer is not None and is_config(workload.transformer):
         changes["transformer"] = str(folder / workload.transformer)
     if any(is_config(draft.transformer) for draft in workload.drafts):
@@ -265,11 +267,13 @@ def _paths_beside(workload: FleetWorkload, folder: Path) -> dict[str, Any]:
 def _missing_candidates(fleet: Fleet) -> Iterator[Problem]:
     """Yield paths of candidates at which no file is."""
     there: dict[str, bool] = {}
-    named = [("candidates", fleet.candidates)]
-    named += [(f"workloads[{at}].candidates", w.candidates) for at, w in enumerate(fleet.workloads)]
+    named = [("deployments", fleet.deployments)]
+    named += [
+        (f"workloads[{at}].deployments", w.deployments) for at, w in enumerate(fleet.workloads)
+    ]
     for key, paths in named:
         for at, path in enumerate(paths):
             if not there.setdefault(path, Path(path).is_file()):
-                fix = "Paths start at the folder of the fleet file."
+                fix = "Paths start at the folder of the instance file."
                 found = f"{path}, where no file is"
                 yield Problem("the path of a CSV file", found, f"{key}[{at}]", fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,7 @@ from planner.errors import Problem, few
 from planner.io.document import Document, Location, dotted
 from planner.io.fleet.csv_tables import Listing
 from planner.io.fleet.demand_csv import DemandTable
+from planner.io.long_form import FOR_ALL, WORKLOAD
 from planner.io.schema_errors import Schema, in_words, placed
 from planner.io.yaml_json import Source
 from planner.problem.fleet import (
@@ -59,7 +60,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "an entry of `running`": Running,
     "`solver`": FleetSolver,
 }
-SCHEMA = Schema(Fleet, PARTS, (DEMAND,))
+SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, *FOR_ALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,14 @@ class Origin:
     """The file itself; lines of JSON are looked for only where a message needs them."""
     listings: Mapping[str, Listing]
     demand: DemandTable | None = None
+    moved: Mapping[Location, Location] = field(default_factory=dict)
+    """Locations of the fleet to those of the file, where short forms were written out."""
+
+    @property
+    def document(self) -> Document:
+        """The file itself."""
+        found = self.source.document
+        return Document(found.file, found.value, found.places, self.moved)
 
     def placed(self, problems: Iterable[Problem]) -> list[Problem]:
         """Return problems that know their field with file and line too."""
@@ -85,7 +94,7 @@ class Origin:
         if self.demand is not None and self._is_demand(location):
             line = self.demand.line(int(location[1]))
             return [replace(problem, file=self.demand.table.file, line=line)]
-        return placed([problem], self.source.document)
+        return placed([problem], self.document)
 
     def _row(self, location: Location) -> Document | None:
         """Return the row of a table that a location lies in."""
@@ -114,7 +123,7 @@ class Origin:
                 schema = Schema(TABLES[str(location[0])], PARTS)
                 told += in_words([moved], document, schema)
             else:
-                told += map(_of_periods, in_words([details], self.source.document, SCHEMA))
+                told += map(_of_periods, in_words([details], self.document, SCHEMA))
         return _ordered(told)
 
 

@@ -24,7 +24,7 @@ from planner.io.llm_inferno.json_files import (
     read_documents,
 )
 from planner.io.llm_inferno.queue_model import Replicas, busiest
-from planner.problem.fleet import Fleet, FleetPool, FleetWorkload, OnDemand, Running
+from planner.problem.fleet import ANY, Fleet, FleetPool, FleetWorkload, OnDemand, Running
 from planner.problem.instance import LARGEST_BATCH
 from planner.problem.offers import Floats, Offers
 
@@ -196,7 +196,7 @@ def _workload(system: System, server: Server) -> FleetWorkload:
         time_to_first_token_seconds=target.ttft / MILLISECONDS if target.ttft else None,
         priority=priority,
         min_replicas=server.min_replicas,
-        mixing=system.optimizer.optimizer.heterogeneous,
+        max_deployments=ANY if system.optimizer.optimizer.heterogeneous else 1,
     )
 
 

@@ -52,9 +52,9 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
     Examples
     --------
     >>> import planner
-    >>> fleet = planner.read_fleet("instances/melange")
+    >>> fleet = planner.read_instance("instances/melange")
     >>> from planner.candidates.fleet.gather import offers
-    >>> planner.check_fleet_plan(planner.solve_fleet(fleet), fleet, offers(fleet))
+    >>> planner.check_fleet_plan(planner.solve(fleet), fleet, offers(fleet))
     []
     """
     findings = list(_identity(plan, fleet))
@@ -162,9 +162,9 @@ def _cost(plan: FleetPlan, asked: Asked, rows: Rows, bought: Bought) -> Iterator
             getattr(plan, name), right, rel_tol=CHECKED_FLEET, abs_tol=CHECKED_FLEET
         ):
             yield Finding(name, f"{getattr(plan, name):.12g}", f"{right:.12g}")
-    budget = asked.fleet.dollars_at_most
-    if budget is not None and not dollars <= budget * (1.0 + CHECKED_FLEET):
-        yield Finding("dollars", f"{dollars:.12g}", f"at most the budget of {budget:.12g}")
+    most, mean = asked.fleet.dollars_per_hour_at_most, expected["dollars_per_hour"]
+    if most is not None and not mean <= most * (1.0 + CHECKED_FLEET):
+        yield Finding("dollars_per_hour", f"{mean:.12g}", f"at most {most:.12g}")
 
 
 def _proof(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:

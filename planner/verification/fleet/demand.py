@@ -152,6 +152,12 @@ def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Fi
         lambda cell: f"{counts.flat[cell]:g} for {name(cell)}",
         lambda cell: f"at least {least.flat[cell]}",
     )
+    yield from told(
+        "replicas",
+        (counts > want.most[:, None]).ravel(),
+        lambda cell: f"{counts.flat[cell]:g} for {name(cell)}",
+        lambda cell: f"at most {np.broadcast_to(want.most[:, None], counts.shape).flat[cell]:g}",
+    )
     one, prefill, decode = (
         by_cell(asked, rows, np.ones(len(every)), mine)
         for mine in (
@@ -160,14 +166,13 @@ def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Fi
             rows.decode & ~rows.prefill,
         )
     )
-    several = (np.maximum(np.maximum(one, prefill), decode) > 1) | (
-        (one > 0) & (prefill + decode > 0)
-    )
+    most = want.kinds[:, None]
+    several = one + np.maximum(prefill, decode) > most
     yield from told(
         "label",
-        (several & ~want.mixes[:, None]).ravel(),
+        several.ravel(),
         lambda cell: f"several deployments for {name(cell)}",
-        lambda _: "one per role, since the workload does not mix them",
+        lambda _: "no more per role than max_deployments",
     )
 
 

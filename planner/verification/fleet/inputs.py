@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,10 @@ class Served:
     startup_seconds: Floats
     startup_dollars: Floats
     least: Ints
+    most: Floats
     survives: Bools
-    mixes: Bools
+    kinds: Floats
+    """(W,) most deployments of a period; infinite where any number may run."""
     spot: Bools
     shed_at_most: Floats
     shed_dollars: Floats
@@ -162,13 +164,14 @@ def served_of(fleet: Fleet, columns: int) -> Served:
         demand=_demand(fleet),
         tpot_seconds=np.divide(1.0, speed, out=np.full_like(speed, math.inf), where=speed > 0),
         ttft_seconds=read("time_to_first_token_seconds", math.inf),
-        quality=read("quality_at_least", math.nan),
+        quality=_quality(workloads),
         headroom=read("headroom"),
         startup_seconds=read("startup_seconds"),
         startup_dollars=read("startup_dollars"),
         least=read("min_replicas").astype(np.int64),
+        most=read("max_replicas", math.inf),
         survives=read("n_plus_1") > 0,
-        mixes=read("mixing") > 0,
+        kinds=_kinds(workloads),
         spot=read("spot") > 0,
         shed_at_most=read("shed_at_most"),
         shed_dollars=read("shed_dollars_per_1000_requests") / 1000.0,
@@ -180,6 +183,16 @@ def served_of(fleet: Fleet, columns: int) -> Served:
         home=home,
         regions=regions,
     )
+
+
+def _kinds(workloads: Sequence[FleetWorkload]) -> Floats:
+    most = [workload.max_deployments for workload in workloads]
+    return np.array([math.inf if one == "any" else float(one) for one in most])
+
+
+def _quality(workloads: Sequence[FleetWorkload]) -> Floats:
+    least = [workload.quality.at_least if workload.quality else math.nan for workload in workloads]
+    return np.array(least, dtype=float)
 
 
 def sold_of(fleet: Fleet) -> Sold:
@@ -208,7 +221,7 @@ def _demand(fleet: Fleet) -> Floats:
     length = len(fleet.periods)
     demand = np.empty((len(fleet.workloads), length))
     for row, workload in enumerate(fleet.workloads):
-        demand[row] = _series(workload, fleet.quantile)
+        demand[row] = _series(workload, fleet.demand_quantile)
     if not fleet.scenarios:
         return demand
     factors = [

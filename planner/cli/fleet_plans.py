@@ -1,4 +1,4 @@
-"""The command `fleet`: fleets in, plans on the screen, in files and as pictures."""
+"""What `solve` and `check` do with fleets: plans on the screen, in files and as pictures."""
 
 from __future__ import annotations
 
@@ -6,32 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
-from planner.cli.fleet_options import (
-    Gap,
-    How,
-    Method,
-    TimeLimit,
-    at_work,
-    check_places,
-    make_folder,
-    offered,
-)
+from planner.cli.fleet_options import How, at_work, check_places, make_folder, offered
 
 if TYPE_CHECKING:
     from planner.plans.fleet_plan import FleetPlan
     from planner.problem.fleet import Fleet
-
-EXAMPLES = (
-    "Example: planner fleet instances/day --folder plan --plot use.svg --stack areas.svg",
-    "planner fleet fleet.yaml --csv plan.csv --purchases bought.csv --gap 1e-3 --time-limit 60",
-    "planner fleet fleets/* --folder plans",
-    "planner check plan instances/day",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,70 +40,25 @@ class Results:
         return {name: path for name, path in named.items() if path is not None}
 
 
-@app.command(epilog="\n\n".join([*EXAMPLES, EXIT_CODES]))
-def fleet(
-    fleets: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Fleet files (YAML or JSON), folders with fleet.yaml, or with llm-inferno's files."
-        ),
-    ],
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what runs where and when as CSV."),
-    ] = None,
-    purchases: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what is bought as CSV.")
-    ] = None,
-    service: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what each workload gets as CSV.")
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Write all of this and summary.json here; of several fleets, in one folder each.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw how full the pools are (.svg, .png or .pdf)."),
-    ] = None,
-    stack: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw which workloads occupy each pool."),
-    ] = None,
-    method: Method = None,
-    gap: Gap = None,
-    time_limit: TimeLimit = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no plans.")] = False,
-) -> None:
-    """Plan fleets: which replicas run where and when, and what is bought, at least cost.
-
-    Each plan comes with a bound that no plan can beat, and has passed an independent checker.
-    """
-    results = Results(csv, purchases, service, plot, stack, folder)
-    homes = _homes(fleets, results)
-    for home in filter(None, homes):
+def homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
+    """Refuse results that could not be written, and return the folder of each fleet's answer."""
+    found = _homes(fleets, results)
+    for home in filter(None, found):
         make_folder(home)
     _insist(fleets, results)
-    how = How(method, gap, time_limit)
-    codes = [
-        _answer(path, home, results, how, quiet) for path, home in zip(fleets, homes, strict=True)
-    ]
-    raise typer.Exit(exit_code(codes))
+    return found
 
 
 def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
     """Return the folder of each fleet's answer: that named, or of several fleets one within it."""
     from planner.errors import InputError, Problem
-    from planner.io.fleet.fleet_file import FLEET_FILES
+    from planner.io.fleet.fleet_file import INSTANCE_FILES
 
     if results.folder is None or len(fleets) == 1:
         return [results.folder] * len(fleets)
     names = [
         path.resolve().parent.name
-        if path.name in FLEET_FILES
+        if path.name in INSTANCE_FILES
         else (path.resolve().name if path.is_dir() else path.stem)
         for path in fleets
     ]
@@ -143,7 +81,7 @@ def _insist(fleets: Sequence[Path], results: Results) -> None:
     check_places(single.values(), (results.plot, results.stack))
 
 
-def _answer(path: Path, home: Path | None, results: Results, how: How, quiet: bool) -> str:
+def answer(path: Path, home: Path | None, results: Results, how: How, quiet: bool) -> str:
     """Plan one fleet, show and write it; return its status. A failure is told at once."""
     from planner.errors import InputError, PlannerError
 
