@@ -18,6 +18,8 @@ ACCELERATORS = DATA / "accelerators"
 TRANSFORMERS = DATA / "transformers"
 PROFILES = DATA / "profiles"
 ENGINES = DATA / "engines"
+MAKERS = ("nvidia", "amd", "intel", "google", "aws", "huawei")
+"""Words that people, drivers and Kubernetes labels put before an accelerator's name."""
 
 
 def slug(name: str) -> str:
@@ -113,6 +115,9 @@ def _find(folder: Path, name: str, kind: str) -> Path:
     aliases = _aliases(folder)
     if wanted in aliases:
         return aliases[wanted]
+    maker, _, rest = wanted.partition("-")
+    if kind == "accelerator" and maker in MAKERS and rest:
+        return _find(folder, rest, kind)
     known = sorted({*_slugs(folder), *aliases})
     listing = f"`planner catalogue {kind}s` lists them all."
     raise UnknownNameError(

@@ -45,7 +45,6 @@ app = typer.Typer(
     cls=InOrder,
     help="Find the cheapest way to serve a language model that is still fast enough.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )

@@ -13,6 +13,7 @@ from planner.problem.instance import (
     LARGEST_COUNT,
     LARGEST_QUANTITY,
     LONGEST_NAME,
+    PER_CENTS,
     Count,
     DollarsPerHour,
     Draft,
@@ -25,13 +26,19 @@ from planner.problem.instance import (
     Search,
     Seconds,
     TokensPerSecond,
+    as_part,
 )
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 Amount = Annotated[float, Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
 Hours = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False, strict=True)]
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)]
+Share = Annotated[
+    float,
+    BeforeValidator(as_part),
+    Field(ge=0, lt=1, allow_inf_nan=False, strict=True),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, PER_CENTS]}),
+]
 Role = Literal["colocated", "prefill", "decode"]
 Method = Literal["auto", "milp", "decomposition"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -41,7 +42,22 @@ TokensPerSecond = Annotated[float, *_in("tokens per second")]
 DollarsPerHour = Annotated[float, *_in("dollars per hour")]
 Dollars = Annotated[float, Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
-Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
+PER_CENT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
+
+
+def as_part(value: Any) -> Any:
+    """Return the part of 1 that `10%` is; anything else as it is."""
+    match = PER_CENT.fullmatch(value) if isinstance(value, str) else None
+    return value if match is None else float(match[1]) / 100.0
+
+
+PER_CENTS: dict[str, Any] = {"type": "string", "pattern": "%"}
+Fraction = Annotated[
+    float,
+    BeforeValidator(as_part),
+    Field(gt=0, le=1, allow_inf_nan=False, strict=True),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, PER_CENTS]}),
+]
 
 
 def _as_list(value: Any) -> Any:

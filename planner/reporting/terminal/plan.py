@@ -47,8 +47,28 @@ def _not_found(plan: Plan) -> RenderableType:
 def _found(plan: Plan) -> RenderableType:
     proved = "proved optimal" if plan.status == "optimal" else "not proved: time ran out"
     title = f"{plan.instance}: {_money(plan)} ({proved})"
-    body = Group(_answer(plan), Text(), _time(plan), Text(), _basis(plan))
+    body = Group(_answer(plan), Text(), _time(plan), Text(), _basis(plan), *_notes(plan))
     return Panel(body, title=title, title_align="left", expand=False, padding=(1, 2))
+
+
+BUSY = 0.9
+"""Use of the replicas from which waits, which are not counted, grow fast."""
+
+
+def _notes(plan: Plan) -> list[Text]:
+    """Say in plain words what the numbers above leave out."""
+    told = ["The first token is that of an idle replica: waiting in queues is not counted."]
+    busy = plan.utilisation is not None and plan.utilisation >= BUSY
+    if busy and plan.objective_name == "dollars_per_hour":
+        told.append(
+            f"Replicas are {plan.utilisation:.0%} used at the stated demand, which leaves little "
+            "room for bursts. `headroom: 10%` in the workload keeps some."
+        )
+    if plan.binding.startswith("tokens_per_second_per_request"):
+        told.append(
+            "The speed target decides, even where the speed is above it: deployments come in steps."
+        )
+    return [Text(), *(Text(f"Note: {one}", style="dim") for one in told)]
 
 
 def _money(plan: Plan) -> str:
