@@ -5,6 +5,8 @@ is being made: before a caller can set `output_flag`. The class that `load_highs
 place holds the flag down until the object is made, and then gives it back its default. So the
 banner appears for nobody, whoever makes the object (this package, Pyomo, a user), and what a
 caller asks HiGHS to print is printed as before.
+
+Solves go on where HiGHS was used in the same process before, with another number of threads.
 """
 
 from __future__ import annotations
@@ -46,6 +48,18 @@ def load_highspy() -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.setOptionValue("output_flag", False)
+
+        def run(self) -> Any:
+            """Solve, with as many threads as asked for, whoever used HiGHS before.
+
+            HiGHS has one scheduler for all objects of a process, with the threads that the first
+            solve asked for; a later solve that asks for another number ends without a status.
+            """
+            status = super().run()
+            if self.getModelStatus() == highspy.HighsModelStatus.kNotset:
+                self.resetGlobalScheduler(True)
+                status = super().run()
+            return status
 
     class Highs(highspy.Highs, SilentCore):  # type: ignore[misc]
         """HiGHS as highspy has it, without a banner while it is made."""

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import oracle
 import pyomo.environ as pyo
@@ -292,3 +293,30 @@ def test_what_highs_is_asked_to_print_is_printed(capfd):
     highs.addVar(0.0, 1.0)
     highs.run()
     assert "Optimal" in capfd.readouterr().out
+
+
+USED_BEFORE = """
+import highspy
+other = highspy.Highs()
+other.setOptionValue("output_flag", False)
+other.setOptionValue("threads", 2)
+other.addVar(0.0, 1.0)
+other.run()
+import planner
+plan = planner.solve(planner.read_instance("instances/smallest"))
+fleet = planner.solve(planner.read_instance("instances/melange"))
+print(plan.status, fleet.status)
+"""
+
+
+def test_a_process_that_used_highs_with_more_threads_can_plan() -> None:
+    """HiGHS has one scheduler for a process, and refuses another number of threads."""
+    ran = subprocess.run(
+        [sys.executable, "-c", USED_BEFORE],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert ran.stdout.splitlines()[-1] == "optimal optimal"
