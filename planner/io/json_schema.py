@@ -9,6 +9,7 @@ from planner.io.fleet.source_locations import DEMAND, TABLES
 from planner.io.long_form import (
     AT_THE_TOP,
     FOR_ALL,
+    OWNED,
     POOLS,
     PRICE,
     REQUESTS,
@@ -26,6 +27,20 @@ QUANTITY = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "strin
 RATE = {**QUANTITY, "description": "Demand in requests per second, or with a unit: 1500 req/min."}
 HOURLY = {**QUANTITY, "description": "Price of one accelerator by the hour, on demand."}
 ONE_KIND = {"const": 1, "description": "Kinds of deployments that may share the demand."}
+RUNNING_PLAN = {
+    "type": "object",
+    "properties": {"plan": PATH, "period": {"type": ["string", "integer"]}},
+    "required": ["plan"],
+    "additionalProperties": False,
+}
+"""The plan that was carried out, and the period of it that runs."""
+PAID_FOR = {
+    "type": "object",
+    "description": "Accelerators that are paid for already; used first.",
+    "properties": {"gpus": {"type": "integer", "minimum": 1}, PRICE: {"const": 0}},
+    "required": ["gpus"],
+    "additionalProperties": False,
+}
 Schema = dict[str, Any]
 
 
@@ -76,7 +91,7 @@ def _of_a_fleet() -> Schema:
         part["required"] = [name for name in part["required"] if name != "name"]
     for name in (REQUESTS, TOKENS):
         _also(workload["properties"][name], {"type": "string"})
-    pool["properties"][PRICE] = HOURLY
+    pool["properties"].update({PRICE: HOURLY, OWNED: PAID_FOR})
     top = schema["properties"]
     top.update({key: workload["properties"][key] for key in FOR_ALL})
     aim = "The one objective of fleets."
@@ -87,6 +102,7 @@ def _of_a_fleet() -> Schema:
         top[name] = _one_or_many(top[name]["items"])
     for name in TABLES:
         _also(top[name], PATH)
+    top["running"]["anyOf"].append(RUNNING_PLAN)
     _also(top["periods"], {"type": "integer", "minimum": 1, "maximum": MOST_PERIODS})
     described = "Path of a CSV table of demand, seen from the folder of the instance file."
     top[DEMAND] = {**PATH, "title": "Demand", "description": described}

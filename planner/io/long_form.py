@@ -46,7 +46,8 @@ AT_THE_TOP = ("search", "engine", "quality", "usable_memory_fraction", "collecti
 MERGED = ("search",)
 """Those that are merged key by key."""
 PRICE = "dollars_per_gpu_hour"
-WAYS = ("on_demand", "reserved", "spot", "owned")
+RESERVED, OWNED = "reserved", "owned"
+WAYS = ("on_demand", RESERVED, "spot", OWNED)
 REQUESTS, TOKENS = "requests_per_second", "tokens_per_second"
 
 
@@ -161,11 +162,28 @@ def _said_twice(value: Mapping[str, Any]) -> Iterator[Problem]:
         if PRICE in pool and way is not None:
             fix = f"Write the price into `on_demand: {{{PRICE}: ...}}`."
             yield Problem(f"{PRICE} or {', '.join(WAYS)}", "both", f"{POOLS}[{at}].{PRICE}", fix)
+        yield from _owned(pool, f"{POOLS}[{at}].{OWNED}")
     for at, workload in enumerate(_parts(_entries(value, WORKLOAD, WORKLOADS))):
         if REQUESTS in workload and TOKENS in workload:
             where = WORKLOAD if WORKLOAD in value else f"{WORKLOADS}[{at}]"
             found = f"{REQUESTS} and {TOKENS}"
             yield Problem(f"one of {found}", found, f"{where}.{TOKENS}", "Remove one of the two.")
+
+
+def _owned(pool: Mapping[str, Any], field: str) -> Iterator[Problem]:
+    """What is paid for already is reserved at $0: it says how many, and stands by itself."""
+    owned = pool.get(OWNED)
+    if owned is None:
+        return
+    if RESERVED in pool:
+        fix = "Put the reserved accelerators into a pool of their own."
+        yield Problem(f"{OWNED} or {RESERVED}", "both", field, fix)
+    if not isinstance(owned, dict) or "gpus" not in owned:
+        fix = f"Write `{OWNED}: {{gpus: 16}}`."
+        yield Problem("how many accelerators are paid for", "none", field, fix)
+    elif owned.get(PRICE) not in (None, 0):
+        fix = "Leave it out: what an hour of use adds, such as power, is not counted yet."
+        yield Problem("no price", f"{owned[PRICE]}", f"{field}.{PRICE}", fix)
 
 
 def _parts(entries: Any) -> list[dict[str, Any]]:
@@ -351,6 +369,9 @@ def _long_price(pool: Any, at: int, moved: dict[Location, Location]) -> Any:
         mine["on_demand"] = {PRICE: mine.pop(PRICE)}
         moved[POOLS, at, "on_demand"] = (POOLS, at, PRICE)
         moved[POOLS, at, "on_demand", PRICE] = (POOLS, at, PRICE)
+    if isinstance(mine.get(OWNED), dict):
+        mine[RESERVED] = {PRICE: 0.0, **mine.pop(OWNED)}
+        moved[POOLS, at, RESERVED] = (POOLS, at, OWNED)
     return mine
 
 

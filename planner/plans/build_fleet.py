@@ -77,7 +77,7 @@ def build_fleet_plan(
         Without rows where the verdict has no decisions.
     """
     decisions = result.decisions or _nothing(data)
-    decisions = _whole_purchases(decisions)
+    decisions = _all_that_is_paid_for(data, _whole_purchases(decisions))
     runs = runs_of(data, decisions, _classed(fleet))
     shed = refused(data, decisions, runs) if result.decisions else decisions.shed
     runs = exactly_served(data, runs, shed)
@@ -132,6 +132,17 @@ def _whole_purchases(decisions: Decisions) -> Decisions:
         on_demand=_near_whole(decisions.on_demand),
         spot=_near_whole(decisions.spot),
     )
+
+
+def _all_that_is_paid_for(data: ModelData, decisions: Decisions) -> Decisions:
+    """Count all accelerators that are paid for already: a solver takes any number of them at $0."""
+    supply = data.pool_supply
+    hourly = (decisions.on_demand + decisions.spot).max(axis=1)
+    there = np.minimum(supply.reserved_gpus, supply.gpus - hourly)
+    whole = np.floor(there / supply.increment) * supply.increment
+    free = (supply.reserved_dollars == 0) & np.isfinite(whole)
+    most = np.maximum(decisions.reserved, np.where(free, whole, 0.0))
+    return replace(decisions, reserved=most)
 
 
 def _near_whole(bought: Floats) -> Floats:

@@ -15,6 +15,7 @@ from planner.problem.instance import (
     LONGEST_NAME,
     PER_CENTS,
     Count,
+    DollarsOrNothing,
     DollarsPerHour,
     Draft,
     Fraction,
@@ -103,8 +104,8 @@ class OnDemand(Part):
 class Reserved(Part):
     """Accelerators paid for through the whole horizon, used or not."""
 
-    dollars_per_gpu_hour: DollarsPerHour
-    """Price of one accelerator."""
+    dollars_per_gpu_hour: DollarsOrNothing
+    """Price of one accelerator; 0 where it is paid for already."""
     term_hours: Hours = 8760.0
     """How long one commits. The horizon stands for the whole term."""
     gpus: Count | None = None

@@ -40,6 +40,12 @@ Bytes = Annotated[float, *_in("bytes")]
 BytesPerSecond = Annotated[float, *_in("bytes per second")]
 TokensPerSecond = Annotated[float, *_in("tokens per second")]
 DollarsPerHour = Annotated[float, *_in("dollars per hour")]
+DollarsOrNothing = Annotated[
+    float,
+    BeforeValidator(lambda value: None if value is None else quantity(value, "dollars per hour")),
+    Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
+]
 Dollars = Annotated[float, Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 PER_CENT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")

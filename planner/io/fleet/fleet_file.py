@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from planner.errors import InputError, Problem
 from planner.io.fleet.csv_tables import Listing, read_listing
 from planner.io.fleet.demand_csv import DemandTable, read_demand
+from planner.io.fleet.running_plan import FIELD, PERIOD, PLAN, is_plan, running_of
 from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
 from planner.io.instance_file import read_text
 from planner.io.llm_inferno.convert import read_inferno
@@ -145,6 +146,7 @@ def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
     draft = _Draft(source, folder)
     value = dict(draft.source.value)
     table = value.pop(DEMAND, None)
+    _put_running_plan(draft, value)
     for key, model in TABLES.items():
         if isinstance(value.get(key), str):
             value[key] = _rows(draft, key, draft.folder / value[key], model)
@@ -168,6 +170,20 @@ def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
     if problems:
         raise InputError(origin.placed(_unless_demand_failed(problems, draft)))
     return fleet, origin
+
+
+def _put_running_plan(draft: _Draft, value: dict[str, Any]) -> None:
+    """Put what a plan says to run in the place of its path, or of its path and a period."""
+    said = value.get(FIELD)
+    plan = said.get(PLAN) if isinstance(said, dict) else said
+    if not isinstance(plan, str) or not (isinstance(said, dict) or is_plan(draft.folder / plan)):
+        return
+    period = said.get(PERIOD) if isinstance(said, dict) else None
+    try:
+        value[FIELD] = running_of(draft.folder / plan, None if period is None else str(period))
+    except InputError as error:
+        draft.complain(FIELD, error, draft.folder / plan)
+        del value[FIELD]
 
 
 def _long_form(value: dict[str, Any], path: Path, origin: Origin) -> LongForm:
