@@ -91,7 +91,7 @@ def store(case: Case, seed: int, folder: Path) -> int:
     fleet = random_fleet(case.workloads, case.periods, seed)
     names, periods = fleet.workloads["name"].to_numpy(), [str(at) for at in range(case.periods)]
     startup = case.startup_seconds
-    fleet.workloads[["name"]].assign(startup_seconds=startup).to_csv(
+    fleet.workloads[["name"]].assign(startup_seconds=startup, max_deployments="any").to_csv(
         folder / "workloads.csv", index=False
     )
     _pools(case, fleet.pools).to_csv(folder / "pools.csv", index=False)

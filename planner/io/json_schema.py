@@ -20,7 +20,7 @@ from planner.io.long_form import (
 from planner.problem.fleet import MOST_PERIODS, Fleet
 from planner.problem.instance import Instance
 
-ONE_OR_MANY = (REQUESTS, TOKENS, "deployments", "regions")
+ONE_OR_MANY = (REQUESTS, TOKENS, "deployments", "regions", "drafts", "classes")
 """Fields of lists for which a single entry may stand."""
 PATH = {"type": "string", "minLength": 1}
 QUANTITY = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}
@@ -71,6 +71,7 @@ def _of_one_deployment() -> Schema:
         "description": "Accelerators paid by the hour: the long form of the price.",
     }
     schema["$defs"]["Solver"]["properties"]["method"] = {"enum": ["auto", "milp", "decomposition"]}
+    _also(inner["drafts"], inner["drafts"]["items"])
     top[WORKLOADS] = _one_or_many(top[WORKLOAD], most=1)
     top[POOLS] = _one_or_many(top[POOLS]["items"])
     return _require_either(schema)

@@ -181,7 +181,7 @@ class FleetWorkload(Part):
     """Longest wait for the first token, round trip between regions included."""
     priority: Count = 1
     """1 is served first where not all can be."""
-    drafts: tuple[Draft, ...] = ()
+    drafts: Annotated[tuple[Draft, ...], BeforeValidator(_as_list)] = ()
     """Drafts that speculative decoding may use."""
     expert_imbalance: Imbalance = 1.0
     """Tokens of the busiest group of experts over the mean, where experts are spread."""
@@ -203,7 +203,7 @@ class FleetWorkload(Part):
     """The design space of a replica, where the planner tabulates deployments."""
     deployments: Names = ()
     """CSV files of deployments to choose from in place of the planner's own."""
-    classes: tuple[RequestClass, ...] = ()
+    classes: Annotated[tuple[RequestClass, ...], BeforeValidator(_as_list)] = ()
     """Kinds of requests; shares sum to 1. Left out: all requests are alike."""
     regions: Names | None = None
     """Regions in which requests may be served. Left out: all."""

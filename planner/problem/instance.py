@@ -156,7 +156,7 @@ class Workload(Part):
     redundant_experts: Redundant = 0
     """Copies of busy experts, beside each layer's own, where experts are spread; they take memory
     and make the imbalance what it is."""
-    drafts: tuple[Draft, ...] = ()
+    drafts: Annotated[tuple[Draft, ...], BeforeValidator(_as_list)] = ()
     """Drafts that speculative decoding may use; drafting nothing is always possible."""
     roles: Roles = None
     """What replicas do: `colocated` ones read prompts and answer them; `decode` ones answer

@@ -54,6 +54,7 @@ SAME = {
         **file,
         "pools": [{"accelerator": "h100-sxm", "on_demand": {"dollars_per_gpu_hour": 2.2}}],
     },
+    "no drafts": lambda file: {**file, "workload": {**file["workload"], "drafts": []}},
     "requests a minute": lambda file: {
         **file,
         "workload": {**file["workload"], "requests_per_second": "1500 req/min"},
