@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,9 @@ CASES = (
 )
 STAGES = {
     "read": ("read_fleet", "offers_of"),
-    "figures": ("figures", "refusals"),
+    "model data": ("build_model_data", "feasible_offers", "unservable"),
     "solve": ("decide",),
-    "answer, check": ("answer", "check_fleet_plan"),
+    "answer, check": ("build_fleet_plan", "check_fleet_plan"),
     "write": ("write",),
 }
 """Columns of the table, and the functions whose time they hold."""
@@ -128,6 +129,7 @@ def _pools(case: Case, pools: Any) -> Any:
 def plan(folder: Path) -> dict[str, Any]:
     """Plan a stored fleet; return what came out and the seconds of each stage."""
     from planner import api
+    from planner.formulations import fleet_method
     from planner.io.fleet.fleet_file import read_fleet
 
     spent: dict[str, float] = {}
@@ -142,10 +144,9 @@ def plan(folder: Path) -> dict[str, Any]:
 
         return run
 
-    for names in STAGES.values():
-        for name in names:
-            if hasattr(api, name):
-                setattr(api, name, timed(name, getattr(api, name)))
+    for module, name in product((api, fleet_method), chain(*STAGES.values())):
+        if hasattr(module, name):
+            setattr(module, name, timed(name, getattr(module, name)))
     fleet = timed("read_fleet", read_fleet)(folder)
     found = api.solve_fleet(fleet)
     target = folder / "plan"
