@@ -15,6 +15,7 @@ from planner.cli.fleet_options import Gap, How, Method, TimeLimit
 
 if TYPE_CHECKING:
     from planner.batch.tasks import Task
+    from planner.candidates.shortlist_cache import ShortlistCache
     from planner.cli.fleet_plans import Results
     from planner.plans.plan import Plan
     from planner.problem.instance import Instance
@@ -85,6 +86,7 @@ def solve(
     checker.
     """
     from planner.batch.tasks import Tasks
+    from planner.candidates.shortlist_cache import ShortlistCache
     from planner.cli.fleet_plans import Results, answer, homes
     from planner.io.output import STDOUT
     from planner.io.read import asks_fleet
@@ -101,10 +103,13 @@ def solve(
             statuses.append(answer(path, places[path], results, how, quiet))
             continue
         for task in Tasks([path]):
-            plan = _solve_one(task, solver, how)
+            shortlists = ShortlistCache()
+            plan = _solve_one(task, solver, how, shortlists)
             plans.append(plan)
             statuses.append(plan.status)
             _show(plan, quiet)
+            if not quiet:
+                _show_more_kinds(task, plan, shortlists)
     _write(plans, None if fleets else csv, json_, None if fleets else folder)
     raise typer.Exit(exit_code(statuses))
 
@@ -154,7 +159,7 @@ def _files(paths: list[Path]) -> list[Path]:
     return found
 
 
-def _solve_one(task: Task, solver: str | None, how: How) -> Plan:
+def _solve_one(task: Task, solver: str | None, how: How, shortlists: ShortlistCache) -> Plan:
     """Solve one instance; a failure is told at once and kept as a plan without a deployment."""
     from planner.api import solve as solve_instance
     from planner.batch.tasks import failure
@@ -166,7 +171,8 @@ def _solve_one(task: Task, solver: str | None, how: How) -> Plan:
         chosen = instance.solver.model_copy(update=said)
         instance = instance.model_copy(update={"solver": chosen})
         with search_progress(instance) as advance:
-            return replace(solve_instance(instance, advance), source=task.source)
+            plan = solve_instance(instance, advance, shortlists)
+        return replace(plan, source=task.source)
     except PlannerError as error:
         typer.echo(str(error), err=True)
         return failure(task, error)
@@ -197,6 +203,26 @@ def _show(plan: Plan, quiet: bool) -> None:
 
     if plan.status not in ("input_error", "error") and not (quiet and plan.found):
         show_plan(plan, Console(stderr=quiet))
+
+
+def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None:
+    """Say what several kinds of deployments side by side would save."""
+    from planner.analysis.more_kinds import mixed_plan
+    from planner.errors import PlannerError
+
+    if not plan.found:
+        return
+    try:
+        mixed = mixed_plan(task.one_deployment(), plan, shortlists)
+    except PlannerError as error:  # The plan stands: this is said beside it.
+        typer.echo(f"What several kinds of deployments would cost is not known: {error}", err=True)
+        return
+    if mixed is not None:
+        less = 1.0 - mixed.dollars_per_hour / (plan.dollars_per_hour or 1.0)
+        typer.echo(
+            f"  Several kinds of deployments side by side: ${mixed.dollars_per_hour:,.2f}/h, "
+            f"{less:.1%} less (`max_deployments: any`)."
+        )
 
 
 def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path | None) -> None:
