@@ -145,6 +145,7 @@ def test_points_of_the_frontiers_are_as_fast_and_as_dear(curve: tuple[str, str])
         np.testing.assert_allclose(found.dollars, column(rows, "usd_per_Mtok"), rtol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", CURVES, ids=": ".join)
 def test_frontiers_buy_the_same_speed_at_equal_cost(curve: tuple[str, str]) -> None:
     """On the reference's own grid, with drafts and without."""
