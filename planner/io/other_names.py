@@ -33,7 +33,9 @@ def other_name(key: str, value: Any, inside: str) -> OtherName | None:
         Name of the part that holds it, such as `search`; empty at the top level.
     """
     if key in _BY_VALUE and inside in _BY_VALUE[key][0]:
-        return OtherName(_BY_VALUE[key][1].get(value, _BY_VALUE[key][2]), CALLED_SO_NOW, True)
+        _, by_value, otherwise = _BY_VALUE[key]
+        new = by_value.get(value, otherwise) if isinstance(value, str | bool) else otherwise
+        return OtherName(new, CALLED_SO_NOW, True)
     if (inside, key) in MOVED:
         return OtherName(*MOVED[inside, key], shows_value=True)
     if key in RENAMED:
