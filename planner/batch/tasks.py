@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from planner.errors import InputError, PlannerError, Problem, reason_of
 from planner.io.fleet.fleet_file import fleet_of
-from planner.io.instance_file import read_text
+from planner.io.instance_file import IN_FOLDER, LINES, SUFFIXES, read_text
 from planner.io.long_form import is_fleet
 from planner.io.sweep import ASKS_FOR_MORE, Sweep, sweep
 from planner.io.yaml_json import Source
@@ -24,12 +24,7 @@ from planner.problem.fleet import Fleet
 from planner.problem.instance import SWEEP, Instance
 from planner.version import __version__
 
-SUFFIXES = (".yaml", ".yml", ".json")
-LINES = (".jsonl", ".ndjson")
-"""Suffixes of files with an instance on every line."""
 STANDARD_INPUT = "-"
-IN_FOLDER = "instance"
-"""Stem of the instance file in a folder that holds one instance and what belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,15 +62,6 @@ def _options(
     ] = False,
 ) -> None:
     """Find the cheapest way to serve a language model that is still fast enough."""
-
-
-def instance_files(paths: list[Path]) -> list[Path]:
-    """Let a folder with an instance file stand for that file."""
-    found = []
-    for path in paths:
-        homes = [path / f"instance{suffix}" for suffix in (".yaml", ".yml", ".json")]
-        found.append(next((home for home in homes if home.is_file()), path))
-    return found
 
 
 def exit_code(statuses: Iterable[str]) -> int:

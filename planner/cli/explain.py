@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code, instance_files
+from planner.cli.app import EXIT_CODES, app, exit_code
 
 if TYPE_CHECKING:
     from planner.analysis.explanation.explain import Explanation
@@ -47,12 +47,12 @@ def explain(
     ] = "10%",
 ) -> None:
     """Explain a plan: where its time goes, what binds, and what would change the choice."""
-    from planner.cli.fleet_options import check_places
-    from planner.io.instance_file import read_instance
+    from planner.cli.outputs import check_places
+    from planner.io.instance_file import file_of, read_instance
 
     part = _part(by)
     check_places([path for path in (json_, csv, plot) if path is not None], (plot,))
-    asked = read_instance(instance_files([instance])[0])
+    asked = read_instance(file_of(instance))
     added = [name.strip() for name in with_.split(",") if name.strip()]
     found = _explained(asked, added, part)
     if not {"-"} & {str(json_), str(csv)}:

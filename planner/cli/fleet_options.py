@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,40 +57,6 @@ class How:
         """Return a fleet that is solved like this."""
         said = self.said() | ({} if self.method is None else {"method": self.method})
         return fleet.model_copy(update={"solver": fleet.solver.model_copy(update=said)})
-
-
-def check_places(files: Iterable[Path], pictures: Iterable[Path | None]) -> None:
-    """Refuse results that could not be written, before anything is solved."""
-    from planner.errors import OutputError
-    from planner.io.output import STDOUT
-
-    if some := [picture for picture in pictures if picture is not None]:
-        from planner.reporting.plots.style import check_suffix
-
-        for picture in some:
-            check_suffix(picture)
-    for path in files:
-        if str(path) != STDOUT and (reason := _obstacle(path)):
-            raise OutputError.at(path, os.strerror(reason))
-
-
-def _obstacle(path: Path) -> int:
-    """Return the number of the error that writing a file would end with; 0 where it is none."""
-    if path.is_dir():
-        return errno.EISDIR
-    if not path.parent.is_dir():
-        return errno.ENOENT
-    return 0 if os.access(path if path.exists() else path.parent, os.W_OK) else errno.EACCES
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, or say why it cannot be."""
-    from planner.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.at(folder, error, "folder") from error
 
 
 @contextmanager

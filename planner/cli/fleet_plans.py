@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli.fleet_options import How, at_work, check_places, make_folder, offered
+from planner.cli.fleet_options import How, at_work, offered
+from planner.cli.outputs import check_places, make_folder
 
 if TYPE_CHECKING:
     from planner.plans.fleet_plan import FleetPlan
@@ -52,7 +53,7 @@ def homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
 def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
     """Return the folder of each fleet's answer: that named, or of several fleets one within it."""
     from planner.errors import InputError, Problem
-    from planner.io.fleet.fleet_file import INSTANCE_FILES
+    from planner.io.instance_file import INSTANCE_FILES
 
     if results.folder is None or len(fleets) == 1:
         return [results.folder] * len(fleets)

@@ -80,7 +80,7 @@ def frontier(
     The target speed and the ceilings on cost do not limit the frontier; all other requirements do.
     """
     from planner.batch.tasks import Tasks, find_instances
-    from planner.cli.fleet_options import check_places
+    from planner.cli.outputs import check_places
 
     field, values = _field_and_values(over, best)
     check_places([path for path in (csv, json_, plot) if path is not None], (plot,))

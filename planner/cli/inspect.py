@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app, instance_files
+from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
 
 if TYPE_CHECKING:
     from planner.problem.instance import Instance
@@ -46,8 +46,9 @@ def _readable(paths: list[Path], unread: set[str]) -> Iterator[Instance]:
     """Yield the instances of files, every point of a sweep; tell and note those that are wrong."""
     from planner.batch.tasks import Tasks
     from planner.errors import InputError
+    from planner.io.instance_file import file_of
 
-    for task in Tasks(instance_files(paths)):
+    for task in Tasks(list(map(file_of, paths))):
         try:
             yield task.one_deployment()
         except InputError as error:

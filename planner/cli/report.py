@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code, instance_files
+from planner.cli.app import EXIT_CODES, app, exit_code
 
 PLANS = ".csv"
 EXAMPLES = (
@@ -42,7 +42,7 @@ def report(
 
     It opens in any browser, prints, and loads nothing from the network.
     """
-    from planner.cli.fleet_options import check_places
+    from planner.cli.outputs import check_places
     from planner.io.output import write_text
     from planner.reporting.html.page import report_of_plans, written
     from planner.reporting.html.report_data import gathered
@@ -51,9 +51,9 @@ def report(
     if subject.suffix.lower() == PLANS:
         write_text(output, report_of_plans(subject, title=title, date=date))
         return
-    from planner.io.instance_file import read_instance
+    from planner.io.instance_file import file_of, read_instance
 
-    file = instance_files([subject])[0]
+    file = file_of(subject)
     instance = read_instance(file)
     with _progress(instance.name) as tell:
         found = gathered(instance, tell)

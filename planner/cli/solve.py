@@ -140,7 +140,7 @@ def _insist(
 
 def _check_csv(csv: Path | None, json_: Path | None) -> None:
     from planner.batch.results_csv import refuse_unfinished
-    from planner.cli.fleet_options import check_places
+    from planner.cli.outputs import check_places
 
     check_places([path for path in (csv, json_) if path is not None], ())
     if csv is not None:
@@ -150,7 +150,8 @@ def _check_csv(csv: Path | None, json_: Path | None) -> None:
 def _files(paths: list[Path]) -> list[Path]:
     """Return the instance files that paths stand for; a folder without one stands for all in it."""
     from planner.batch.tasks import find_instances
-    from planner.io.read import asks_fleet, file_of
+    from planner.io.instance_file import file_of
+    from planner.io.read import asks_fleet
 
     found: list[Path] = []
     for path in map(file_of, paths):
@@ -226,7 +227,7 @@ def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None
 
 
 def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path | None) -> None:
-    from planner.cli.fleet_options import make_folder
+    from planner.cli.outputs import make_folder
     from planner.io.output import write_json
     from planner.plans.plan import write_csv
 

@@ -17,9 +17,8 @@ from planner.cli.fleet_options import (
     Tell,
     TimeLimit,
     at_work,
-    check_places,
-    make_folder,
 )
+from planner.cli.outputs import check_places, make_folder
 
 if TYPE_CHECKING:
     import pandas as pd

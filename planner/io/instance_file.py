@@ -6,10 +6,24 @@ from pathlib import Path
 
 from planner.errors import InputError, Problem
 from planner.io.sweep import Sweep, sweep
-from planner.io.yaml_json import Source
+from planner.io.yaml_json import JSON_SUFFIXES, Source
 from planner.problem.instance import SWEEP, Instance
 
 LARGEST_FILE_BYTES = 5_000_000
+SUFFIXES = (".yaml", ".yml", ".json")
+"""Suffixes of files with one instance, or one sweep."""
+LINES = JSON_SUFFIXES[1:]
+"""Suffixes of files with an instance on every line."""
+IN_FOLDER = "instance"
+"""Stem of the instance file in a folder that holds one instance and what belongs to it."""
+INSTANCE_FILES = tuple(f"{IN_FOLDER}{suffix}" for suffix in SUFFIXES)
+"""Names under which a folder's instance is looked for."""
+
+
+def file_of(path: str | Path) -> Path:
+    """Return the instance file of a folder that has one; every other path as it is."""
+    path = Path(path)
+    return next((path / name for name in INSTANCE_FILES if (path / name).is_file()), path)
 
 
 def read_instance(path: str | Path) -> Instance:

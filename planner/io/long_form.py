@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import InputError, Problem
-from planner.io.document import Document, Location, dotted, shortened
+from planner.io.document import Location, dotted, shortened
 from planner.units import quantity
 
 WORKLOAD, WORKLOADS, POOLS = "workload", "workloads", "pools"
@@ -59,10 +59,6 @@ class LongForm:
     is_fleet: bool
     moved: dict[Location, Location] = field(default_factory=dict)
     """Location in `value` to the one in the file, where the two differ."""
-
-    def document(self, document: Document) -> Document:
-        """Return the file as a document that knows where it said what is in `value`."""
-        return Document(document.file, document.value, document.places, self.moved)
 
 
 def is_fleet(value: Mapping[str, Any]) -> bool:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.errors import InputError
-from planner.io.fleet.fleet_file import INSTANCE_FILES, read_fleet
+from planner.io.fleet.fleet_file import read_fleet
+from planner.io.instance_file import LINES, file_of, read_text
 from planner.io.instance_file import read_instance as read_one
-from planner.io.instance_file import read_text
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import is_fleet
-from planner.io.yaml_json import JSON_SUFFIXES, Source
+from planner.io.yaml_json import Source
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
-
-LINES = JSON_SUFFIXES[1:]
-"""Suffixes of files with an instance on every line."""
 
 
 def read_instance(path: str | Path) -> Instance | Fleet:
@@ -48,12 +45,6 @@ def read_instance(path: str | Path) -> Instance | Fleet:
     """
     file = file_of(path)
     return read_fleet(file) if asks_fleet(file) else read_one(file)
-
-
-def file_of(path: str | Path) -> Path:
-    """Return the instance file of a folder that has one; every other path as it is."""
-    path = Path(path)
-    return next((path / name for name in INSTANCE_FILES if (path / name).is_file()), path)
 
 
 def asks_fleet(path: str | Path) -> bool:

@@ -89,9 +89,7 @@ def in_words(
         What such a file may say.
     """
     return _sorted(
-        _problem(details, document, schema)
-        for details in complaints
-        if not _misjudged(details, document)
+        _problem(details, document, schema) for details in complaints if not _misjudged(details)
     )
 
 
@@ -127,13 +125,9 @@ def _subject(details: ErrorDetails) -> Location:
     return location[:-1] if details["type"] == "extra_forbidden" else location
 
 
-def _misjudged(details: ErrorDetails, document: Document) -> bool:
+def _misjudged(details: ErrorDetails) -> bool:
     """Tell whether pydantic calls a list too short only because its entries failed."""
-    place = document.places.get(document.written(details["loc"]))
-    moved = any(start[:-1] == details["loc"] for start in document.moved)
-    return (
-        details["type"] == "too_short" and (place is not None or moved) and bool(details["input"])
-    )
+    return details["type"] == "too_short" and bool(details["input"])
 
 
 def _problem(details: ErrorDetails, document: Document, schema: Schema) -> Problem:

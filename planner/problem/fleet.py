@@ -27,6 +27,7 @@ from planner.problem.instance import (
     Search,
     Seconds,
     TokensPerSecond,
+    as_list,
     as_part,
 )
 
@@ -44,11 +45,6 @@ Role = Literal["colocated", "prefill", "decode"]
 Method = Literal["auto", "milp", "decomposition"]
 
 
-def _as_list(value: Any) -> Any:
-    """Let one value stand for a list of one."""
-    return value if value is None or isinstance(value, list | tuple) else [value]
-
-
 MOST_PERIODS = 100_000
 
 
@@ -59,11 +55,11 @@ def _as_periods(value: Any) -> Any:
     return value
 
 
-Series = Annotated[tuple[Amount, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Series = Annotated[tuple[Amount, ...], BeforeValidator(as_list), Field(min_length=1)]
 """One value for every period, or a single one for all."""
 Demand = Series | dict[Name, Series]
 """A series, or one per quantile: `{p50: [...], p95: [...]}`."""
-Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
 ANY: Literal["any"] = "any"
 """As many kinds of deployments as are wanted."""
 
@@ -181,7 +177,7 @@ class FleetWorkload(Part):
     """Longest wait for the first token, round trip between regions included."""
     priority: Count = 1
     """1 is served first where not all can be."""
-    drafts: Annotated[tuple[Draft, ...], BeforeValidator(_as_list)] = ()
+    drafts: Annotated[tuple[Draft, ...], BeforeValidator(as_list)] = ()
     """Drafts that speculative decoding may use."""
     expert_imbalance: Imbalance = 1.0
     """Tokens of the busiest group of experts over the mean, where experts are spread."""
@@ -203,7 +199,7 @@ class FleetWorkload(Part):
     """The design space of a replica, where the planner tabulates deployments."""
     deployments: Names = ()
     """CSV files of deployments to choose from in place of the planner's own."""
-    classes: Annotated[tuple[RequestClass, ...], BeforeValidator(_as_list)] = ()
+    classes: Annotated[tuple[RequestClass, ...], BeforeValidator(as_list)] = ()
     """Kinds of requests; shares sum to 1. Left out: all requests are alike."""
     regions: Names | None = None
     """Regions in which requests may be served. Left out: all."""

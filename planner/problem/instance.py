@@ -66,7 +66,7 @@ Fraction = Annotated[
 ]
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """Let a single value stand for a list of one."""
     return value if value is None or isinstance(value, list | tuple) else [value]
 
@@ -156,7 +156,7 @@ class Workload(Part):
     redundant_experts: Redundant = 0
     """Copies of busy experts, beside each layer's own, where experts are spread; they take memory
     and make the imbalance what it is."""
-    drafts: Annotated[tuple[Draft, ...], BeforeValidator(_as_list)] = ()
+    drafts: Annotated[tuple[Draft, ...], BeforeValidator(as_list)] = ()
     """Drafts that speculative decoding may use; drafting nothing is always possible."""
     roles: Roles = None
     """What replicas do: `colocated` ones read prompts and answer them; `decode` ones answer
@@ -212,7 +212,7 @@ def _one_or_many(item: dict[str, Any]) -> WithJsonSchema:
 
 DEGREE: dict[str, Any] = {"type": "integer", "minimum": 1}
 Degrees = Annotated[
-    tuple[Count, ...], BeforeValidator(_as_list), Field(min_length=1), _one_or_many(DEGREE)
+    tuple[Count, ...], BeforeValidator(as_list), Field(min_length=1), _one_or_many(DEGREE)
 ]
 BATCH: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LARGEST_BATCH}
 BATCHES: dict[str, Any] = {"type": "array", "items": BATCH, "minItems": 1}
@@ -245,7 +245,7 @@ class Search(Part):
     number; 1 for dense transformers."""
     gamma: Annotated[
         tuple[Annotated[int, Field(ge=0, le=64, strict=True)], ...],
-        BeforeValidator(_as_list),
+        BeforeValidator(as_list),
         Field(min_length=1),
         _one_or_many({"type": "integer", "minimum": 0, "maximum": 64}),
     ] = (0, 1, 2, 3, 4, 5)
@@ -256,7 +256,7 @@ class Search(Part):
     """Batch sizes of one replica: `{from: 1, to: 1024}`, a list, or one number."""
     weights: Annotated[
         tuple[Precision, ...],
-        BeforeValidator(_as_list),
+        BeforeValidator(as_list),
         Field(min_length=1),
         _one_or_many({"enum": list(get_args(Precision))}),
     ] = (
@@ -266,7 +266,7 @@ class Search(Part):
     """Precisions of the weights."""
     kv: Annotated[
         tuple[CachePrecision, ...],
-        BeforeValidator(_as_list),
+        BeforeValidator(as_list),
         Field(min_length=1),
         _one_or_many({"enum": list(get_args(CachePrecision))}),
     ] = ("bf16",)

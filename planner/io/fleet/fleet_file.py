@@ -14,7 +14,7 @@ from planner.io.fleet.csv_tables import Listing, read_listing
 from planner.io.fleet.demand_csv import DemandTable, read_demand
 from planner.io.fleet.running_plan import FIELD, PERIOD, PLAN, is_plan, running_of
 from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
-from planner.io.instance_file import read_text
+from planner.io.instance_file import INSTANCE_FILES, file_of, read_text
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import LongForm, long_form, name_of
@@ -25,9 +25,6 @@ from planner.problem.instance import SWEEP
 from planner.problem.offers import Offers
 from planner.problem.resolve import is_config
 from planner.problem.validate_fleet import validate_fleet
-
-INSTANCE_FILES = ("instance.yaml", "instance.yml", "instance.json")
-"""Names under which a folder's instance is looked for."""
 
 
 def read_fleet(path: str | Path) -> Fleet:
@@ -77,12 +74,9 @@ def open_fleet(path: str | Path) -> tuple[Fleet, Offers | None]:
     InputError
         As `read_fleet` does.
     """
-    path = Path(path)
+    path = file_of(path)
     if not path.is_dir():
         return _read(path)[0], None
-    for name in INSTANCE_FILES:
-        if (path / name).is_file():
-            return _read(path / name)[0], None
     if is_inferno(path):
         return read_inferno(path)
     fix = "Name the file itself, or the folder that holds it."
@@ -100,10 +94,8 @@ def located(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
     path : str or Path
         What the fleet was read from.
     """
-    path, problems = Path(path), list(problems)
-    files = [path / name for name in INSTANCE_FILES] if path.is_dir() else [path]
-    file = next((file for file in files if file.is_file()), None)
-    return problems if file is None else _read(file)[1].placed(problems)
+    file = file_of(path)
+    return _read(file)[1].placed(problems) if file.is_file() else list(problems)
 
 
 @dataclass(slots=True)
