@@ -155,6 +155,8 @@ class Recurrent:
     """Scalars computed per value head and token, such as decay and step."""
     low_rank_gates: int = 0
     """Rank of gates as wide as the values that are computed through a bottleneck."""
+    state_number_bytes: int = 2
+    """Bytes of one number of the state, whatever the precision of caches: 4 in 32 bits."""
     kind: Literal["recurrent"] = "recurrent"
 
     @property
@@ -185,8 +187,12 @@ class Recurrent:
         return 0
 
     def state_elements(self) -> int:
-        """Numbers one layer keeps for one sequence, however long."""
+        """Numbers of the recurrence that one layer keeps for one sequence, however long."""
         return self.value_heads * self.key_dim * self.value_dim
+
+    def convolution_elements(self) -> int:
+        """Numbers of earlier positions that one layer keeps for the convolution of a sequence."""
+        return (self.convolution - 1) * self.convolved_width
 
 
 @dataclass(frozen=True, slots=True)

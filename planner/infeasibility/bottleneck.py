@@ -23,6 +23,7 @@ PARTS: Mapping[tuple[str, str], str] = {
     ("memory", "weights"): "reading weights",
     ("memory", "activations"): "reading and writing activations",
     ("memory", "cache"): "reading the cache",
+    ("memory", "states"): "reading and writing recurrent states",
     ("network", "all_reduce"): "all-reduce payload",
     ("network", "experts"): "payload to experts and back",
     ("network", "stage_hops"): "payload between stages",
@@ -39,6 +40,7 @@ MEMORY_PARTS: Mapping[str, str] = {
     "feedforward_activations": "activations",
     "attention_activations": "activations",
     "cache": "cache",
+    "states": "states",
 }
 
 Seconds = dict[str, dict[str, float]]

@@ -15,6 +15,8 @@ from planner.terms.matmul import per_rank_elements, shared_split_elements
 
 STATE_PASSES = 2.0
 """A recurrent state is read and written in every pass."""
+CONVOLUTION_BYTES = 2
+"""Bytes of one number of a convolution's earlier positions, which are activations."""
 STATE_FLOP = 6.0
 """FLOP per number of a recurrent state and token: decay, update and read."""
 
@@ -96,16 +98,33 @@ def cache_elements_per_rank(
 ) -> Floats:
     """Cached numbers of one sequence of `length` in one layer of one rank (T7).
 
-    Every rank holds the whole latent vector; recurrent states are split by heads.
+    Every rank holds the whole latent vector. Recurrent layers cache nothing per position: T73.
     """
     if isinstance(attention, Recurrent):
-        return attention.state_elements() / tp * np.ones_like(length)
+        return np.zeros_like(length / tp)
     if isinstance(attention, Latent):
         share = np.ones_like(tp) if switches.heads_replicated else 1.0 / tp
         return length * attention.cache_elements() * share
     heads = kv_heads_per_rank(attention, tp, replicated=switches.heads_replicated)
     per_head = attention.cache_elements() / attention.kv_heads
     return cached_positions(attention.window, length) * heads * per_head
+
+
+def state_bytes_per_rank(attention: Attention, tp: Floats) -> Floats:
+    """Bytes of one sequence in one recurrent layer of one rank, however long it is (T73).
+
+    The state and the last positions of the convolution, each in its own format and not in that of
+    the cache; both are split by heads.
+    """
+    if not isinstance(attention, Recurrent):
+        return np.zeros_like(tp)
+    state = attention.state_elements() * attention.state_number_bytes
+    return (state + attention.convolution_elements() * CONVOLUTION_BYTES) / tp
+
+
+def state_bytes_moved(attention: Attention, tp: Floats) -> Floats:
+    """Bytes of one sequence's state that one rank reads and writes in one pass (T74)."""
+    return STATE_PASSES * state_bytes_per_rank(attention, tp)
 
 
 def cache_elements_moved(
@@ -116,8 +135,6 @@ def cache_elements_moved(
     An indexer reads its own keys at every position and the latent vector where it keeps one.
     """
     moved = cache_elements_per_rank(attention, length, tp, switches)
-    if isinstance(attention, Recurrent):
-        return STATE_PASSES * moved
     if isinstance(attention, Latent) and attention.indexer is not None:
         latent = attention.kv_latent + attention.rotary_dim
         kept = np.minimum(length, attention.indexer.kept)

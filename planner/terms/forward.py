@@ -185,6 +185,7 @@ def _memory(done: OperationCounts, precision: Precision, rates: Rates, switches:
         "attention_weights": weights,
         "attention_activations": activations,
         "cache": precision.cache_bytes,
+        "states": 1.0,
     }
     parts = {name: done.words[name] * size * per_byte for name, size in element_bytes.items()}
     output = done.output_words * (switches.embedding_bytes or weights)

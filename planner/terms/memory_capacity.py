@@ -79,15 +79,16 @@ def _embeddings_of_a_stage(llm: Transformer, pp: Floats, switches: Switches) -> 
 def cache_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
-    """Cache of one sequence of `step.context` on one rank of the fullest stage (T35)."""
-    words: Floats = np.asarray(0.0)
+    """Cache and states of one sequence of `step.context` on a rank of the fullest stage (T35)."""
+    held: Floats = np.asarray(0.0)
     for group in llm.layers:
         if group.attention is not None:
-            per_layer = attention.cache_elements_per_rank(
+            words = attention.cache_elements_per_rank(
                 group.attention, step.context, step.tp, switches
             )
-            words = words + group.count * per_layer
-    return words * layers_of_fullest_stage(llm, step.pp, switches) * precision.cache_bytes
+            states = attention.state_bytes_per_rank(group.attention, step.tp)
+            held = held + group.count * (words * precision.cache_bytes + states)
+    return held * layers_of_fullest_stage(llm, step.pp, switches)
 
 
 def workspace_bytes(

@@ -18,6 +18,7 @@ MEMORY_PARTS = (
     "attention_weights",
     "attention_activations",
     "cache",
+    "states",
 )
 
 
@@ -28,7 +29,7 @@ class OperationCounts:
     flop: Mapping[str, Floats]
     """FLOP by part, of a stack in which every stage is as deep as the fullest."""
     words: Mapping[str, Floats]
-    """Numbers moved for all layers by part, before `stack`."""
+    """Numbers moved for all layers by part, before `stack`; of recurrent states, bytes."""
     output_words: Floats
     """Weights of the output projection."""
     stack: Floats
@@ -98,4 +99,6 @@ def _words(
         )
         moved = attention.cache_elements_moved(heads, read, step.tp, switches)
         found["cache"] = moved * step.group_sequences(switches)
+        states = attention.state_bytes_moved(heads, step.tp)
+        found["states"] = states * step.group_sequences(switches)
     return found

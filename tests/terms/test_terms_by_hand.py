@@ -15,7 +15,7 @@ from planner.terms.calibration import rates
 from planner.terms.collectives import all_reduce
 from planner.terms.forward import forward
 from planner.terms.forward_pass import ForwardPass, Precision
-from planner.terms.memory_capacity import workspace_bytes
+from planner.terms.memory_capacity import cache_bytes, workspace_bytes
 from planner.terms.speculation import drafting
 
 PROFILE = catalogue.profile("calibrated")
@@ -84,10 +84,23 @@ def test_scores_of_an_indexed_latent_attention() -> None:
 
 
 def test_states_and_caches_of_a_hybrid() -> None:
-    """Qwen3.5 27B: 48 states of 48 x 128 x 128 read and written, 16 layers of 4 x 256 twice."""
-    cache = decode("qwen3.5-27b", context=1000, sequences=5).memory_parts["cache"]
-    words = 5 * (48 * 2 * 48 * 128 * 128 + 16 * 2 * 4 * 256 * 1001)
-    assert cache == pytest.approx(2 * words / RATES.memory_bytes_per_second, rel=1e-12)
+    """Qwen3.5 27B: 48 states of 48 x 128 x 128 in 32 bits, 16 layers of 4 x 256 twice in 16."""
+    parts = decode("qwen3.5-27b", context=1000, sequences=5).memory_parts
+    cached = 5 * 16 * 2 * 4 * 256 * 1001 * 2
+    assert parts["cache"] == pytest.approx(cached / RATES.memory_bytes_per_second, rel=1e-12)
+    state = 48 * 128 * 128 * 4 + 3 * (2 * 16 * 128 + 48 * 128) * 2
+    moved = 5 * 48 * 2 * state
+    assert parts["states"] == pytest.approx(moved / RATES.memory_bytes_per_second, rel=1e-12)
+
+
+@pytest.mark.parametrize("kv", ["bf16", "fp8"])
+def test_states_lie_in_memory_in_their_own_precision(kv: str) -> None:
+    """Qwen3.5 27B: 151 MB of states in 32 bits and 2.9 MB of convolutions, whatever the cache's."""
+    step = ForwardPass(*map(number, (1, 1, 256, 1, 1500)))
+    llm, precision = catalogue.transformer("qwen3.5-27b"), Precision("fp8", kv)
+    states = 150_994_944 + 48 * 3 * 10_240 * 2
+    cached = 16 * 2 * 4 * 256 * 1500 * precision.cache_bytes
+    assert cache_bytes(llm, precision, SWITCHES, step) == states + cached
 
 
 def test_workspace_of_llama_8b() -> None:

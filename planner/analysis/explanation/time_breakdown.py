@@ -26,6 +26,7 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("memory", "attention_weights"): "attention weights read",
     ("memory", "attention_activations"): "attention activations",
     ("memory", "cache"): "cache read",
+    ("memory", "states"): "recurrent states read and written",
     ("memory", "output_projection"): "output projection read",
     ("network", "all_reduce"): "all-reduce payload",
     ("network", "experts"): "experts' dispatch and combine payload",

@@ -22,6 +22,8 @@ from planner.catalogue.huggingface.moe import ROUTED, qwen_blocks
 from planner.catalogue.transformer import Experts, FeedForward, GroupedQuery, Recurrent
 
 LINEAR = "linear_attention"
+STATE_PRECISION = ("mamba_ssm_dtype", "mamba_ssm_cache_dtype")
+"""Fields that state the number format of recurrent states."""
 PATTERN = {"M": "mamba", "*": "attention", "E": "moe", "-": "mlp"}
 """Letters of Nemotron's hybrid_override_pattern, in the words of layers_block_type."""
 
@@ -37,6 +39,7 @@ def qwen_next(f: Fields, *, experts: bool = True) -> list[Layer]:
         key_dim=f.count("linear_key_head_dim"),
         value_dim=f.count("linear_value_head_dim"),
         convolution=f.count("linear_conv_kernel_dim"),
+        state_number_bytes=_state_bytes(f),
     )
     layers = f.layers
     blocks: list[FeedForward] = qwen_blocks(f) if experts else [dense(f)] * layers
@@ -46,6 +49,12 @@ def qwen_next(f: Fields, *, experts: bool = True) -> list[Layer]:
         every = f.count("full_attention_interval", default=4)
         linear = [(layer + 1) % every != 0 for layer in range(layers)]
     return [(delta if linear[layer] else whole, block) for layer, block in enumerate(blocks)]
+
+
+def _state_bytes(f: Fields) -> int:
+    """Bytes of one number of a recurrent state: engines keep it in 16 bits unless told."""
+    stated = {str(f.values.get(name)) for name in STATE_PRECISION}
+    return 4 if "float32" in stated else 2
 
 
 def nemotron_h(f: Fields) -> list[Layer]:
@@ -86,6 +95,7 @@ def _mamba(f: Fields) -> Recurrent:
         value_dim=f.count("mamba_head_dim"),
         convolution=f.count("conv_kernel"),
         gates_per_head=1,
+        state_number_bytes=_state_bytes(f),
     )
 
 
@@ -121,7 +131,10 @@ def kimi_linear(f: Fields) -> list[Layer]:
 
 
 def _kimi_delta(part: Fields) -> Recurrent:
-    """Kimi delta attention: a decay per channel through a bottleneck, its gate too unless full."""
+    """Kimi delta attention: a decay per channel through a bottleneck, its gate too unless full.
+
+    Engines keep its state in 32 bits, whatever the configuration says.
+    """
     count, size = part.count("num_heads"), part.count("head_dim")
     full = part.flag("use_full_rank_gate", False)
     return Recurrent(
@@ -133,6 +146,7 @@ def _kimi_delta(part: Fields) -> Recurrent:
         gated=full,
         gates_per_head=1,
         low_rank_gates=size if full else 2 * size,
+        state_number_bytes=4,
     )
 
 
