@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -302,6 +303,9 @@ class Transformer:
     layers: tuple[LayerGroup, ...]
     source: str
     date: str
+    order: tuple[int, ...] = ()
+    """Group of every layer, from the first to the last; empty where there is one group, or where
+    layers of all groups alternate evenly."""
     tied_embeddings: bool = False
     parallel_attention: bool = False
     """Attention and feed-forward read the same input, so one all-reduce serves both."""
@@ -317,6 +321,18 @@ class Transformer:
     aliases: tuple[str, ...] = ()
     unverified: bool = False
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the order has the layers of every group.
+
+        Raises
+        ------
+        ValueError
+            Where it has not.
+        """
+        counts = Counter(self.order)
+        if counts and counts != {index: group.count for index, group in enumerate(self.layers)}:
+            raise ValueError("order: expected the number of every layer's group, as often as count")
 
     @property
     def layer_count(self) -> int:

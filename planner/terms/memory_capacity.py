@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 import numpy as np
 
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Dense, Transformer
 from planner.terms import attention, feedforward
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
+from planner.terms.pipeline_stages import StageArrays, fullest_stages
 
 
 def resident_bytes(
@@ -35,60 +39,85 @@ def resident_bytes(
         Copies of experts that a layer holds beside its own, where they are spread.
     """
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
-    weights = weight_bytes(llm, precision, switches, step)
-    cache = cache_bytes(llm, precision, switches, step) * step.group_sequences(switches)
-    return weights + cache + workspace_bytes(llm, precision, switches, step)
-
-
-def layers_of_fullest_stage(llm: Transformer, pp: Floats, switches: Switches) -> Floats:
-    """Layers of the stage that holds most, as a part of all (T33)."""
-    share = llm.layer_count / pp
-    return (np.ceil(share) if switches.whole_layers else share) / llm.layer_count
+    weights = _layer_weights(llm, precision, switches, step)
+    caches = _layer_caches(llm, precision, switches, step)
+    embedding = embedding_bytes(llm, precision, switches, tp)
+    sequences, held = step.group_sequences(switches), np.asarray(0.0)
+    for stage in fullest_stages(llm, pp, switches):
+        own = _sum(stage, weights) + stage.embeddings * embedding
+        held = np.maximum(held, own + _sum(stage, caches) * sequences)
+    return held + workspace_bytes(llm, precision, switches, step)
 
 
 def weight_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
-    """Weights of one rank: its part of the stage's layers and of an embedding (T34).
+    """Weights of one rank of the stage that holds most: of layers and embeddings (T34)."""
+    layers = _layer_weights(llm, precision, switches, step)
+    embedding = embedding_bytes(llm, precision, switches, step.tp)
+    found = (
+        _sum(stage, layers) + stage.embeddings * embedding
+        for stage in fullest_stages(llm, step.pp, switches)
+    )
+    return reduce(np.maximum, found)
 
-    Without stages both embeddings lie together (one where they are tied); with stages the first
-    holds the look-up and the last the output projection, and one of them is taken to hold the
-    most layers too.
-    """
-    words: Floats = np.asarray(0.0)
+
+def embedding_bytes(
+    llm: Transformer, precision: Precision, switches: Switches, tp: Floats
+) -> Floats:
+    """Bytes that one rank holds of one embedding matrix."""
+    return llm.embedding_parameters * (switches.embedding_bytes or precision.weight_bytes) / tp
+
+
+def _layer_weights(
+    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
+) -> list[Floats]:
+    """Return the bytes of weights that one rank holds of one layer of every group."""
+    found = []
     for group in llm.layers:
+        held: Floats = np.asarray(0.0)
         if group.attention is not None:
-            held = attention.weights_per_rank(
+            held = held + attention.weights_per_rank(
                 group.attention, llm.hidden, step.tp, switches, traffic=False
             )
-            words = words + group.count * held
         if group.feedforward is not None:
-            held = feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
-            words = words + group.count * held
-    embeddings = _embeddings_of_a_stage(llm, step.pp, switches) * llm.embedding_parameters / step.tp
-    embedding_bytes = switches.embedding_bytes or precision.weight_bytes
-    layers = words * layers_of_fullest_stage(llm, step.pp, switches) * precision.weight_bytes
-    return layers + embeddings * embedding_bytes
-
-
-def _embeddings_of_a_stage(llm: Transformer, pp: Floats, switches: Switches) -> Floats:
-    held = 1.0 if llm.tied_embeddings else 2.0
-    return np.where(pp > 1.0, 1.0, held) if switches.whole_layers else held / pp
+            held = held + feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
+        found.append(held * precision.weight_bytes)
+    return found
 
 
 def cache_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
     """Cache and states of one sequence of `step.context` on a rank of the fullest stage (T35)."""
-    held: Floats = np.asarray(0.0)
+    layers = _layer_caches(llm, precision, switches, step)
+    found = (_sum(stage, layers) for stage in fullest_stages(llm, step.pp, switches))
+    return reduce(np.maximum, found)
+
+
+def _layer_caches(
+    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
+) -> list[Floats]:
+    """Return the bytes that one rank keeps of one sequence in one layer of every group."""
+    found = []
     for group in llm.layers:
+        held: Floats = np.asarray(0.0)
         if group.attention is not None:
             words = attention.cache_elements_per_rank(
                 group.attention, step.context, step.tp, switches
             )
             states = attention.state_bytes_per_rank(group.attention, step.tp)
-            held = held + group.count * (words * precision.cache_bytes + states)
-    return held * layers_of_fullest_stage(llm, step.pp, switches)
+            held = words * precision.cache_bytes + states
+        found.append(held)
+    return found
+
+
+def _sum(stage: StageArrays, layers: Sequence[Floats]) -> Floats:
+    """Add up a number per layer over the layers of a stage."""
+    total: Floats = np.asarray(0.0)
+    for count, one in zip(stage.layers, layers, strict=True):
+        total = total + count * one
+    return total
 
 
 def workspace_bytes(

@@ -48,7 +48,9 @@ def mtp_draft(llm: Transformer) -> Transformer:
     attention = next(group.attention for group in reversed(llm.layers) if group.attention)
     block = next(group.feedforward for group in reversed(llm.layers) if group.feedforward)
     layer = LayerGroup(1, attention, block)
-    return replace(llm, name=f"{llm.name}-{MTP}", layers=(layer,), aliases=(), published=None)
+    return replace(
+        llm, name=f"{llm.name}-{MTP}", layers=(layer,), order=(), aliases=(), published=None
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from planner.catalogue.huggingface.blocks import Family, grouped
+from planner.catalogue.huggingface.blocks import Family, grouped, order
 from planner.catalogue.huggingface.dense import DENSE
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
@@ -117,14 +117,15 @@ def from_config(config: Mapping[str, Any], *, name: str, source: str) -> Transfo
 
 def _record(whole: Fields, f: Fields, family: Family, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
-    layers = grouped(family.read(f))
+    layers = family.read(f)
     parallel, learned = family.parallel, family.positions
     return Transformer(
         name=slug(name),
         title=name,
         hidden=f.hidden,
         vocabulary=f.count("vocab_size"),
-        layers=layers,
+        layers=grouped(layers),
+        order=order(layers),
         source=f.file,
         date="",
         tied_embeddings=_tied(whole, f, family.tied),

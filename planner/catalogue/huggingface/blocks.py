@@ -43,6 +43,12 @@ def grouped(layers: Iterable[Layer]) -> tuple[LayerGroup, ...]:
     return tuple(LayerGroup(count, *layer) for layer, count in Counter(layers).items())
 
 
+def order(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return the group of every layer; nothing where all are alike."""
+    groups = {layer: index for index, layer in enumerate(dict.fromkeys(layers))}
+    return tuple(groups[layer] for layer in layers) if len(groups) > 1 else ()
+
+
 def heads(
     f: Fields,
     *,
