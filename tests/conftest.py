@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent / "examples")]
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class Ran(NamedTuple):

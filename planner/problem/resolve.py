@@ -26,6 +26,7 @@ from planner.problem.validate import (
     experts,
     length_problems,
     query_heads,
+    spreads,
 )
 from planner.terms.calibration import rates
 from planner.terms.speculation import MTP, mtp_draft
@@ -116,10 +117,10 @@ class ResolvedInstance:
     def expert_parallel(self) -> tuple[int, ...]:
         """Expert-parallel degrees to try, ascending; 1 without experts."""
         named = self.instance.search.expert_parallel
-        counts = experts(self.llm)
+        copies = self.instance.workload.redundant_experts
         powers = tuple(2**power for power in range(17))
-        default = tuple(ep for ep in powers if all(count % ep == 0 for count in counts))
-        return tuple(sorted(set(named or (default if counts else (1,)))))
+        default = tuple(ep for ep in powers if spreads(self.llm, ep, copies))
+        return tuple(sorted(set(named or (default if experts(self.llm) else (1,)))))
 
     @property
     def gamma(self) -> tuple[int, ...]:

@@ -17,6 +17,12 @@ def experts(llm: Transformer) -> tuple[int, ...]:
     return tuple(sorted({block.count for block in blocks if isinstance(block, Experts)}))
 
 
+def spreads(llm: Transformer, degree: int, redundant: int) -> bool:
+    """Tell whether groups can hold equally many experts, with the copies where there are groups."""
+    copies = redundant if degree > 1 else 0
+    return not any((count + copies) % degree for count in experts(llm))
+
+
 def query_heads(llm: Transformer) -> int:
     """Query heads that all layers have in common; degrees that divide them split attention."""
     return math.gcd(*(group.attention.query_heads for group in llm.layers if group.attention))
@@ -55,12 +61,14 @@ def expert_problems(instance: Instance, llm: Transformer) -> Iterator[Problem]:
                     expected=f"1, since {llm.name} has no experts",
                     fix="Only experts are spread over groups; take it out of the list.",
                 )
+    copies = instance.workload.redundant_experts
+    beside = f" and the {copies} redundant ones together" if copies else ""
     for index, ep in enumerate(search.expert_parallel or ()):
-        if any(count % ep for count in counts):
+        if not spreads(llm, ep, copies):
             yield Problem(
                 field=f"search.expert_parallel[{index}]",
                 found=str(ep),
-                expected=f"a degree that divides the {counts[0]} experts of {llm.name}",
+                expected=f"a degree that divides the {counts[0]} experts of {llm.name}{beside}",
                 fix="Groups hold equally many experts; take it out of the list.",
             )
 

@@ -25,7 +25,10 @@ def allowed(
     weights, cache = decided.precision.weights, decided.precision.cache
     good = quality is None or quality.of(weights, cache) >= quality.at_least
     reach = (tp <= supply.reach) | (search.tensor_parallel is not None)
-    whole_experts = np.all([count % ep == 0 for count in experts(llm)] or [ep > 0], axis=0)
+    held = [
+        count + (ep > 1) * resolved.instance.workload.redundant_experts for count in experts(llm)
+    ]
+    whole_experts = np.all([count % ep == 0 for count in held] or [ep > 0], axis=0)
     truths = {
         "tensor_parallel": np.isin(tp, resolved.tensor_parallel)
         & (query_heads(llm) % tp == 0)

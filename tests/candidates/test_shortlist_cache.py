@@ -43,7 +43,7 @@ CHANGES = {
     "workload.input_tokens": 2000,
     "workload.output_tokens": 700,
     "workload.expert_imbalance": 1.5,
-    "workload.redundant_experts": 32,
+    "workload.redundant_experts": 64,
     "workload.drafts": [],
     "workload.drafts.0.transformer": "llama-3.2-1b",
     "workload.drafts.0.acceptance": 0.6,
