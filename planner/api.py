@@ -5,7 +5,10 @@ What brings Pyomo, which takes its time to load, is imported where it is needed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from math import nan
 from typing import Any, overload
 
 import numpy as np
@@ -26,16 +29,22 @@ from planner.infeasibility.fleet_deficits import Shortage
 from planner.infeasibility.fleet_unservable import unservable
 from planner.plans import build
 from planner.plans.build_fleet import build_fleet_plan
-from planner.plans.fleet_plan import FleetPlan, ShadowPrices
+from planner.plans.fleet_plan import FleetPlan, ShadowPrices, Traffic
 from planner.plans.plan import Plan
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance, Solver
+from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.problem.validate_fleet import validate_fleet
 from planner.verification.check_plan import check_plan
 from planner.verification.fleet.check_fleet_plan import check_fleet_plan
 from solvers.outcome import Outcome, SolverFailedError, SolverMissingError, Status
+
+GROWTH_PART = 0.7
+"""Part of the time in which the most traffic is sought; the rest is for what costs least for it."""
+LEAST_SECONDS = 1.0
+"""Least time for the latter."""
 
 
 @overload
@@ -231,6 +240,42 @@ def solve_fleet(
     if problems := validate_fleet(fleet, has_offers=offers is not None):
         raise InputError(problems)
     offers = offers_of(fleet) if offers is None else offers
+    if asks_most_traffic(fleet):
+        return _most_traffic(fleet, offers, progress)
+    return _cheapest(fleet, offers, progress)
+
+
+def _most_traffic(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetPlan:
+    """Find how far the mix of demands can grow, then what costs least for that."""
+    from planner.formulations.fleet.growth import most_growth
+
+    mix, started = grown(fleet, 1.0), time.perf_counter()
+    known = feasible_offers(mix, offers)
+    data = build_model_data(mix, offers, known)
+    if unservable(mix, offers, known):
+        return replace(_cheapest(mix, offers, progress), fleet_digest=fleet.digest)
+    limit, gap = fleet.solver.time_limit_seconds, fleet.solver.relative_gap
+    try:
+        found = most_growth(data, time_limit_seconds=GROWTH_PART * limit, relative_gap=gap)
+    except SolverFailedError as error:
+        raise SolverError(f"the solver stopped without an answer: {error}.") from error
+    if not found.factor > 0.0:
+        result = SolveResult(found.status, None, nan, nan, time.perf_counter() - started, "")
+        reason = "" if found.status != "infeasible" else _shortage(mix, offers).text
+        return build_fleet_plan(fleet, offers, data, result, method="milp", message=reason)
+    left = max(limit - (time.perf_counter() - started), LEAST_SECONDS)
+    solver = fleet.solver.model_copy(update={"time_limit_seconds": left})
+    asked = grown(fleet, found.factor).model_copy(update={"solver": solver})
+    plan = _cheapest(asked, offers, progress)
+    mean = float((data.wanted.demand @ data.horizon.hours).sum() / data.horizon.hours.sum())
+    traffic = Traffic(found.factor, found.factor * mean, found.bound * mean)
+    status = found.status if plan.status == "optimal" else plan.status
+    seconds = time.perf_counter() - started
+    return replace(plan, fleet_digest=fleet.digest, traffic=traffic, status=status, seconds=seconds)
+
+
+def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetPlan:
+    """Find the cheapest plan that serves all demand."""
     known = feasible_offers(fleet, offers)
     data = build_model_data(fleet, offers, known)
     if refused := unservable(fleet, offers, known):

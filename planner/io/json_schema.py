@@ -95,8 +95,6 @@ def _of_a_fleet() -> Schema:
     pool["properties"].update({PRICE: HOURLY, OWNED: PAID_FOR})
     top = schema["properties"]
     top.update({key: workload["properties"][key] for key in FOR_ALL})
-    aim = "The one objective of fleets."
-    top["objective"] = {"const": "dollars_per_hour", "description": aim}
     schema["$defs"]["FleetSolver"]["properties"]["name"] = {"const": "highs"}
     top[WORKLOAD] = top[WORKLOADS]["items"]
     for name in (WORKLOADS, POOLS):

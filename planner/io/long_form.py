@@ -70,6 +70,8 @@ def is_fleet(value: Mapping[str, Any]) -> bool:
     workloads, pools = _entries(value, WORKLOAD, WORKLOADS), _listed(value.get(POOLS))
     if isinstance(workloads, str) or isinstance(pools, str) or len(workloads) > 1:
         return True
+    if value.get("objective") == REQUESTS:
+        return True
     if any(key in value for key in OF_FLEETS) or (WORKLOADS in value and not workloads):
         return True
     if any(_asks(key, value[key]) for key in OF_FLEET_WORKLOADS if key in value):
@@ -280,8 +282,6 @@ def _fleet_form(found: LongForm, problems: list[Problem]) -> None:
     """Write out the form of a fleet."""
     value, moved = found.value, found.moved
     problems += _unknown_to_fleets(value)
-    if value.get("objective") == "dollars_per_hour":
-        del value["objective"]
     if isinstance(value.get("solver"), dict) and value["solver"].get("name") == "highs":
         _drop(value, "solver", "name")
     if WORKLOAD in value:
@@ -315,8 +315,9 @@ def _unknown_to_fleets(value: Mapping[str, Any]) -> Iterator[Problem]:
         if key in value:
             yield Problem("what fleets know", what, key, fix)
     aim = value.get("objective")
-    if aim is not None and aim != "dollars_per_hour":
-        yield Problem("dollars_per_hour, the one objective of fleets", str(aim), "objective", fix)
+    if aim is not None and aim not in ("dollars_per_hour", REQUESTS):
+        expected = f"dollars_per_hour or {REQUESTS}, the objectives of fleets"
+        yield Problem(expected, str(aim), "objective", fix)
     solver = value.get("solver")
     if isinstance(solver, dict) and solver.get("name", "highs") != "highs":
         expected = "highs, which solves fleets"

@@ -108,9 +108,24 @@ def _asked(fleet: Fleet, data: ModelData) -> dict[str, Any]:
         "pools": tuple(pool.name for pool in fleet.pools),
         "periods": data.horizon.names,
         "hours": data.horizon.hours,
-        "supply": data.pool_supply.gpus,
+        "supply": _there(data),
         "classes": tuple(tuple(one.name for one in each.classes) for each in fleet.workloads),
     }
+
+
+def _there(data: ModelData) -> Floats:
+    """Return the accelerators of every pool: those that can be had in its ways of paying.
+
+    Replicas with a price of their own need no way of paying.
+    """
+    supply, own = data.pool_supply, np.isfinite(data.choices.dollars_per_hour)
+    ways = ("reserved", "on_demand", "spot")
+    had = sum(
+        np.where(np.isnan(getattr(supply, f"{way}_dollars")), 0.0, getattr(supply, f"{way}_gpus"))
+        for way in ways
+    )
+    unlimited = np.isin(np.arange(len(supply.gpus)), data.choices.pool[own]) | (had == 0)
+    return np.where(unlimited, supply.gpus, np.minimum(supply.gpus, had))
 
 
 def _nothing(data: ModelData) -> Decisions:

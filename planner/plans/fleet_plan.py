@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,23 @@ class ShadowPrices:
     """Dollars that one more dollar of the budget would save."""
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The most traffic that was found, where that is what is asked."""
+
+    factor: float
+    """What the mix of demands is multiplied by."""
+    requests_per_second: float
+    """Requests per second of all workloads together, in the mean of the horizon."""
+    bound: float
+    """Requests per second that no plan is above."""
+
+    @property
+    def gap(self) -> float:
+        """Distance of the two as a part of the traffic."""
+        return (self.bound - self.requests_per_second) / self.requests_per_second
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetPlan:
     """A fleet's plan with its proof: a head, and three tables held by column."""
@@ -161,6 +178,8 @@ class FleetPlan:
     message: str = ""
     """Why there is no plan, or what else to know."""
     prices: ShadowPrices | None = None
+    traffic: Traffic | None = None
+    """Where the most traffic is asked for; the rest of the plan is what costs least for it."""
     workloads: tuple[str, ...]
     pools: tuple[str, ...]
     periods: tuple[str, ...]
@@ -369,6 +388,7 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "fleet_digest": plan.fleet_digest,
         "message": plan.message,
         "budget_shadow_price": plan.prices.budget if plan.prices else None,
+        "traffic": None if plan.traffic is None else asdict(plan.traffic),
         "periods": [
             {"name": name, "hours": hours}
             for name, hours in zip(plan.periods, plan.hours.tolist(), strict=True)

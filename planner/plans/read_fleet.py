@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from planner.plans.fleet_plan import (
     Replicas,
     Service,
     ShadowPrices,
+    Traffic,
 )
 from planner.problem.offers import ROLES
 
@@ -121,6 +123,7 @@ def _plan(
     return FleetPlan(
         **stated,
         prices=_prices(head),
+        traffic=_traffic(head.get("traffic")),
         workloads=workloads,
         pools=pools,
         periods=periods,
@@ -131,6 +134,12 @@ def _plan(
         purchases=_purchases(folder / PURCHASES_FILE, bought, pools, periods),
         service=_service(folder / SERVICE_FILE, got, workloads, periods),
     )
+
+
+def _traffic(stated: dict[str, Any] | None) -> Traffic | None:
+    if stated is None:
+        return None
+    return Traffic(**{field.name: float(stated[field.name]) for field in fields(Traffic)})
 
 
 def _unusable(path: Path, found: str) -> InputError:

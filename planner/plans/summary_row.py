@@ -23,14 +23,20 @@ def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
         Its answer.
     """
     hours = float(plan.hours.sum())
+    objective = bound = gap = None
+    if plan.traffic is not None:
+        objective, bound = plan.traffic.requests_per_second, plan.traffic.bound
+        gap = plan.traffic.gap
+    elif plan.found:
+        objective, bound, gap = plan.objective / hours, plan.bound / hours, plan.gap
     counts = f"{len(plan.workloads):,} workloads, {len(plan.periods):,} periods"
     return Plan(
         instance=plan.fleet,
         status=cast("Status", plan.status),
-        objective_name="dollars_per_hour",
-        objective=plan.objective / hours if plan.found else None,
-        bound=plan.bound / hours if plan.found else None,
-        gap=plan.gap if plan.found else None,
+        objective_name=fleet.objective,
+        objective=objective,
+        bound=bound,
+        gap=gap,
         solver=plan.solver,
         solve_seconds=plan.seconds,
         dollars_per_hour=plan.dollars_per_hour if plan.found else None,

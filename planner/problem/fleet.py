@@ -328,6 +328,9 @@ class Fleet(Part):
     """Round trip from the users' region to the serving one; none within a region."""
     prediction: Prediction = Prediction()
     """What to make of the figures of deployments."""
+    objective: Literal["dollars_per_hour", "requests_per_second"] = "dollars_per_hour"
+    """What is sought: the least cost of the demand, or the most traffic on limited accelerators or
+    money: the demands stated are a mix that grows by one factor."""
     dollars_per_hour_at_most: DollarsPerHour | None = None
     """Ceiling on the cost of an hour, in the mean of the horizon."""
     watts_at_most: Amount | None = None

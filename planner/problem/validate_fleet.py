@@ -12,6 +12,7 @@ from planner import catalogue
 from planner.catalogue.huggingface import read_config
 from planner.errors import InputError, Problem, few, hint
 from planner.problem.fleet import Demand, Fleet, FleetWorkload
+from planner.problem.most_traffic import asks_most_traffic
 from planner.problem.resolve import is_config
 from planner.problem.tolerances import ROUNDING
 
@@ -39,7 +40,8 @@ def validate_fleet(fleet: Fleet, *, has_offers: bool = False) -> tuple[Problem, 
     for at, workload in enumerate(fleet.workloads):
         for check in _CHECKS:
             problems += check(known, f"workloads[{at}]", workload)
-    return tuple(few([*problems, *_running(known), *_scenarios(known), *_quantile(known)]))
+    problems += [*_running(known), *_scenarios(known), *_quantile(known), *_traffic(known)]
+    return tuple(few(problems))
 
 
 class _Known:
@@ -89,6 +91,8 @@ def _demand(known: _Known, field: str, workload: FleetWorkload) -> Checks:
         for name in ("requests_per_second", "tokens_per_second")
         if (demand := getattr(workload, name)) is not None
     ]
+    if not given and asks_most_traffic(known.fleet) and len(known.workloads) == 1:
+        return  # One workload is a mix by itself.
     if len(given) != 1:
         both = "requests_per_second and tokens_per_second"
         yield Problem(
@@ -326,6 +330,34 @@ def _scenarios(known: _Known) -> Checks:
             field = f"scenarios[{at}].factors"
             names = [workload.name for workload in known.fleet.workloads]
             yield _unknown(name, field, "names of workloads", names)
+
+
+def _traffic(known: _Known) -> Checks:
+    """What has no sense, or no end, where the most traffic is sought."""
+    fleet = known.fleet
+    if not asks_most_traffic(fleet):
+        return
+    why = "requests_per_second as the objective"
+    for field, value in (("scenarios", fleet.scenarios), ("robustness", fleet.robustness)):
+        if value:
+            yield Problem(f"no {field} beside {why}", "some", field, "Remove them.")
+    for at, workload in enumerate(fleet.workloads):
+        if workload.shed_at_most is not None:
+            field = f"workloads[{at}].shed_at_most"
+            fix = "Remove it: what is not served is what the traffic cannot grow to."
+            yield Problem(f"nothing beside {why}", f"{workload.shed_at_most:g}", field, fix)
+    if fleet.dollars_per_hour_at_most is not None:
+        return
+    for at, pool in enumerate(fleet.pools):
+        ways = (pool.on_demand, pool.reserved, pool.spot)
+        limited = [way.gpus is not None for way in ways if way is not None]
+        if pool.gpus is None and not (limited and all(limited)):
+            yield Problem(
+                f"a number of accelerators, since {why} has no end without one",
+                "no limit",
+                f"pools[{at}].gpus",
+                "Say how many there are, or what an hour may cost as `dollars_per_hour_at_most`.",
+            )
 
 
 def _absent(names: Iterable[str], known: set[str]) -> Iterator[str]:

@@ -8,12 +8,12 @@ FILES = tuple(
     f"planner/formulations/fleet/{name}.py"
     for name in (
         *("milp", "purchases", "costs", "extract_solution", "index_sets", "robust"),
-        *("variable_bounds", "ties"),
+        *("variable_bounds", "ties", "growth"),
     )
 )
-FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _ = FILES
+FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _ = FILES
 SKIP = "pyo.Constraint.Skip"
-COVERED = "total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0"
+COVERED = "total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part"
 
 
 def dropped(file: str, name: str, features: str) -> tuple[str, str, str, str]:

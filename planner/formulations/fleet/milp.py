@@ -29,7 +29,7 @@ TIES_UP_TO = 150
 """Choices x periods up to which the optimum is proved without a gap and ties are broken."""
 
 
-def build(data: ModelData, names: Names | None = None) -> pyo.ConcreteModel:
+def build(data: ModelData, names: Names | None = None, *, grows: bool = False) -> pyo.ConcreteModel:
     """Formulate which replicas run where and when, and what is bought for them.
 
     Parameters
@@ -38,6 +38,8 @@ def build(data: ModelData, names: Names | None = None) -> pyo.ConcreteModel:
         The fleet.
     names : Names, optional
         What its parts are called; numbered where left out.
+    grows : bool
+        Whether only a `part` of all demand, the same of each, need be served (F14).
 
     Returns
     -------
@@ -54,6 +56,10 @@ def build(data: ModelData, names: Names | None = None) -> pyo.ConcreteModel:
     if (data.wanted.survives & ~of.alike).any():
         raise ValueError("N+1 of workloads with several request classes is not formulated")
     m = pyo.ConcreteModel(name="fleet")
+    if grows:
+        m.part = pyo.Var(bounds=(0.0, 1.0), doc="(F14) the part of every demand that is served")
+    else:
+        m.part = 1.0
     _decisions(m, of)
     _coverage(m, of)
     _losses(m, of)
@@ -159,7 +165,7 @@ def _coverage(m: pyo.ConcreteModel, of: IndexSets) -> None:
         w, t, rows = stages[at]
         demand = wanted.demand[w, t]
         by_all = running(of, m.replicas, rows, t, demand)
-        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0
+        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part
 
     m.served = pyo.Var(
         list(served),
@@ -172,7 +178,7 @@ def _coverage(m: pyo.ConcreteModel, of: IndexSets) -> None:
         w, k, t = classes[at]
         demand = wanted.demand[w, t]
         by_all = serving(of, m.served, (w, k, t), demand)
-        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0
+        return total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part
 
     loaded = {of.choice(c, t): (c, t) for c, _, t in served.values()}
 
@@ -206,7 +212,7 @@ def _losses(m: pyo.ConcreteModel, of: IndexSets) -> None:
         demand = wanted.demand[w, t]
         lost = -min(of.rate[c] / demand, 1.0), m.used[of.choice(c, t)]
         left = [*running(of, m.replicas, rows, t, demand), lost, refused(of, m.shed, w, t, demand)]
-        return total(left) >= 1.0
+        return total(left) >= m.part
 
 
 def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
@@ -250,6 +256,8 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
         rows, t, most = few[at]
         return total((1.0, m.used[of.choice(c, t)]) for c in rows) <= most
 
+    if not isinstance(m.part, float):
+        return  # How many are needed depends on the part.
     needed = variable_bounds.fewest_alone(
         of.data, wanted.demand * (1 - wanted.shed_at_most[:, None])
     )

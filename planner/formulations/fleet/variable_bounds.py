@@ -100,3 +100,36 @@ def most_increments(data: ModelData, most: Ints, way: str) -> Ints:
     used = np.bincount(choices.pool, gpus, minlength=len(pool_supply.gpus))
     useful = np.ceil(used / pool_supply.increment)
     return np.minimum(useful, _on_offer(data, way) / pool_supply.increment).astype(np.int64)
+
+
+def most_growth(data: ModelData) -> float:
+    """Return a factor beyond which no plan can serve all demands; infinity where there is none.
+
+    Every class of every workload in every period by itself, as if it had all accelerators and all
+    money, each accelerator at the best rate that it can have in its pool and capacity type.
+    """
+    choices, wanted = data.choices, data.wanted
+    limited = np.minimum(_available(data), wanted.most[choices.workload] * choices.gpus)
+    gpus = np.minimum(limited[:, None], _affordable(data))
+    factors = [np.inf]
+    for w, t in np.argwhere(wanted.demand > 0):
+        rows = np.flatnonzero(choices.workload == w)
+        place = choices.pool[rows] * 2 + choices.spot[rows]
+        for k in np.flatnonzero(wanted.shares[w] > 0):
+            rate = choices.rates[rows, k] / choices.gpus[rows]
+            most = np.zeros(2 * len(data.pool_supply.gpus))
+            able = rate > 0
+            np.maximum.at(most, place[able], rate[able] * gpus[rows[able], t])
+            factors.append(float(most.sum() / (wanted.demand[w, t] * wanted.shares[w, k])))
+    return min(factors)
+
+
+def _affordable(data: ModelData) -> Floats:
+    """(C, T) accelerators that all money could pay for a choice in each period; may be infinite."""
+    choices, pool_supply = data.choices, data.pool_supply
+    steady = np.fmin(pool_supply.on_demand_dollars, pool_supply.reserved_dollars)
+    pool = np.where(choices.spot, pool_supply.spot_dollars[choices.pool], steady[choices.pool])
+    price = np.where(has_own_price(data), choices.dollars_per_hour / choices.gpus, pool)
+    cost = price[:, None] * data.horizon.hours[None, :]
+    paid = np.full(cost.shape, np.inf)
+    return np.asarray(np.divide(data.limits.dollars, cost, out=paid, where=cost > 0))

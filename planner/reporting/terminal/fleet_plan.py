@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints
+from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints, Traffic
 from planner.problem.tolerances import PROVED, ROUNDING
 
 MOST_ROWS = 20
@@ -42,7 +42,12 @@ def _not_found(plan: FleetPlan) -> RenderableType:
 
 
 def _found(plan: FleetPlan) -> RenderableType:
-    title = Text(f"{plan.fleet}: ${plan.dollars_per_hour:,.2f}/h ({_proof(plan)})")
+    cost = f"${plan.dollars_per_hour:,.2f}/h"
+    if plan.traffic is None:
+        title = Text(f"{plan.fleet}: {cost} ({_proof(plan)})")
+    else:
+        most = f"{plan.traffic.requests_per_second:,.4g} requests/s"
+        title = Text(f"{plan.fleet}: {most} at {cost} ({_proof_of_most(plan, plan.traffic)})")
     parts: list[RenderableType] = [_cost(plan)]
     for table in (_workloads, _deployments, _pools):
         parts += [Text(), *table(plan)]
@@ -61,6 +66,13 @@ def _proof(plan: FleetPlan) -> str:
     return f"not proved in time; at most {_percent(plan.gap)} too dear"
 
 
+def _proof_of_most(plan: FleetPlan, traffic: Traffic) -> str:
+    if plan.status == "optimal":
+        near = "most" if traffic.gap <= PROVED else f"most within {_percent(traffic.gap)}"
+        return f"proved {near}"
+    return f"not proved in time; at most {_percent(traffic.gap)} more"
+
+
 def _percent(part: float) -> str:
     return f"{part * 100:.2g} %"
 
@@ -68,6 +80,11 @@ def _percent(part: float) -> str:
 def _cost(plan: FleetPlan) -> Table:
     table = Table.grid(padding=(0, 2))
     refused = plan.objective - plan.dollars
+    if plan.traffic is not None:
+        bound = f"no plan serves more than {plan.traffic.bound:,.6g} requests/s"
+        table.add_row("Most", f"{bound}; this one {plan.traffic.requests_per_second:,.6g}")
+        if len(plan.workloads) > 1 or len(plan.periods) > 1:
+            table.add_row("Mix", f"{plan.traffic.factor:,.6g} times what is stated")
     table.add_row("Cost", f"${plan.dollars_per_hour * HOURS_PER_DAY:,.2f} a day")
     several = f"{len(plan.periods):,} periods" if len(plan.periods) > 1 else "one period"
     hours = float(plan.hours.sum())
@@ -265,8 +282,8 @@ def _worth(dollars_per_hour: float) -> str:
 
 def _peak_prices(plan: FleetPlan) -> Floats | None:
     """Return the shadow price of each pool in the period where it is highest."""
-    if plan.prices is None or not plan.prices.pools.size:
-        return None
+    if plan.prices is None or not plan.prices.pools.size or plan.traffic is not None:
+        return None  # What one more would save says nothing of the traffic that it would bring.
     highest: Floats = np.nan_to_num(plan.prices.pools).max(axis=1)
     return highest
 

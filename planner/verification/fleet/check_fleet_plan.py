@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from planner.errors import InputError
 from planner.plans.fleet_plan import MARKETS, FleetPlan
 from planner.problem.fleet import Fleet
+from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
 from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import FOUND, Finding
@@ -57,7 +58,9 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
     >>> planner.check_fleet_plan(planner.solve(fleet), fleet, offers(fleet))
     []
     """
-    findings = list(_identity(plan, fleet))
+    findings = [*_identity(plan, fleet), *_traffic(plan, fleet)]
+    if plan.traffic is not None and asks_most_traffic(fleet):
+        fleet = grown(fleet, plan.traffic.factor)
     if plan.status not in FOUND:
         return [*findings, *_nothing_found(plan)]
     try:
@@ -92,6 +95,24 @@ def _identity(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
     if plan.fleet_digest != fleet.digest:
         expected = f"{fleet.digest}, the fleet as it is now"
         yield Finding("fleet_digest", plan.fleet_digest, expected)
+
+
+def _traffic(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
+    """The traffic is that of the mix, grown by the factor, and no more than the bound."""
+    asked, found = asks_most_traffic(fleet) and plan.status in FOUND, plan.traffic
+    if found is None or not asked:
+        if (found is not None) != asked:
+            yield Finding("traffic", found, "the most traffic" if asked else "none")
+        return
+    hours = plan.hours / plan.hours.sum()
+    total = float((plan.service.demand @ hours).sum())
+    if not math.isclose(found.requests_per_second, total, rel_tol=CHECKED_FLEET):
+        yield Finding("traffic", f"{found.requests_per_second:.12g}", f"{total:.12g} requests/s")
+    if not found.bound >= found.requests_per_second * (1.0 - CHECKED_FLEET):
+        yield Finding("traffic bound", found.bound, f"at least {found.requests_per_second:.12g}")
+    most = fleet.solver.relative_gap
+    if plan.status == "optimal" and not found.gap <= most * (1.0 + CHECKED_FLEET) + CHECKED_FLEET:
+        yield Finding("status", plan.status, f"a gap of at most {most:g}, not {found.gap:.3g}")
 
 
 def _nothing_found(plan: FleetPlan) -> Iterator[Finding]:
