@@ -177,7 +177,7 @@ def test_a_file_without_a_name_is_called_as_itself_or_its_folder(tmp_path):
         ),
         (
             {**ONE, "objective": "dollars_per_million_tokens", "periods": 2},
-            "objective: found dollars_per_million_tokens, expected dollars_per_hour or requests_per_second",
+            "objective: found dollars_per_million_tokens, expected dollars_per_hour or requests",
         ),
     ],
 )
