@@ -25,7 +25,11 @@ ONE_OR_MANY = (REQUESTS, TOKENS, "deployments", "regions", "drafts", "classes")
 PATH = {"type": "string", "minLength": 1}
 QUANTITY = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}
 RATE = {**QUANTITY, "description": "Demand in requests per second, or with a unit: 1500 req/min."}
-HOURLY = {**QUANTITY, "description": "Price of one accelerator by the hour, on demand."}
+HOURLY = {
+    "anyOf": [*QUANTITY["anyOf"], {"type": "array", "items": QUANTITY, "minItems": 1}],
+    "description": "Price of one accelerator by the hour, on demand: one for all periods, or a "
+    "list with one for each.",
+}
 ONE_KIND = {"const": 1, "description": "Kinds of deployments that may share the demand."}
 RUNNING_PLAN = {
     "type": "object",
@@ -85,7 +89,7 @@ def _of_a_fleet() -> Schema:
             node["minItems"] = node.pop("minLength")
     for part in (schema, *schema["$defs"].values()):
         for name, field in part.get("properties", {}).items():
-            if name in ONE_OR_MANY:
+            if name in ONE_OR_MANY or (name == PRICE and field.get("type") == "array"):
                 _let_one_stand_for_many(field)
     workload, pool = (schema["$defs"][name] for name in ("FleetWorkload", "FleetPool"))
     for part in (workload, pool):

@@ -98,7 +98,9 @@ def _fleet_pool(pool: Any) -> bool:
         return False
     on_demand = pool.get("on_demand")
     limited = isinstance(on_demand, dict) and "gpus" in on_demand
-    return limited or any(key in pool for key in OF_FLEET_POOLS)
+    price = on_demand.get(PRICE) if isinstance(on_demand, dict) else pool.get(PRICE)
+    by_period = isinstance(price, list)
+    return limited or by_period or any(key in pool for key in OF_FLEET_POOLS)
 
 
 def _entries(value: Mapping[str, Any], one: str, many: str) -> Any:

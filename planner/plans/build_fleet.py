@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from planner.candidates.fleet.feasibility import round_trips
-from planner.candidates.fleet.model_data import Decisions, ModelData, SolveResult
+from planner.candidates.fleet.model_data import HOURLY, Decisions, ModelData, SolveResult
 from planner.plans.fleet_plan import (
     MARKETS,
     Bools,
@@ -237,7 +237,7 @@ def _purchases(
             "shadow_price": (worth @ mean)[pools],
         }
     ]
-    dollars = data.pool_supply.on_demand_dollars, data.pool_supply.spot_dollars
+    dollars = (data.pool_supply.hourly(way, len(hours)) for way in HOURLY)
     for capacity_type, bought, use, price in zip(
         (ON_DEMAND, SPOT), by_period, used, dollars, strict=True
     ):
@@ -246,7 +246,7 @@ def _purchases(
         parts.append(
             _bought(pool, capacity_type, period, gpus)
             | {
-                "dollars": gpus * price[pool] * hours[period],
+                "dollars": gpus * price[pool, period] * hours[period],
                 "used_gpus": use[pool, period],
                 "shadow_price": worth[pool, period],
             }

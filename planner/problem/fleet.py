@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from planner.problem.instance import (
     LARGEST_COUNT,
@@ -79,6 +79,15 @@ MostDeployments = Annotated[
 ]
 
 
+Prices = Annotated[
+    tuple[DollarsPerHour, ...],
+    BeforeValidator(as_list),
+    Field(min_length=1),
+    PlainSerializer(lambda prices: prices[0] if len(prices) == 1 else prices),
+]
+"""One price for every period, or a single one for all."""
+
+
 class Period(Part):
     """A stretch of the horizon in which demand and prices stay the same."""
 
@@ -91,8 +100,8 @@ class Period(Part):
 class OnDemand(Part):
     """Accelerators paid by the hour, as many as a period needs."""
 
-    dollars_per_gpu_hour: DollarsPerHour
-    """Price of one accelerator."""
+    dollars_per_gpu_hour: Prices
+    """Price of one accelerator: one for all periods, or a list with one for each."""
     gpus: Count | None = None
     """Most accelerators that can be had this way. Left out: as many as the pool has."""
 
@@ -111,8 +120,8 @@ class Reserved(Part):
 class Spot(Part):
     """Accelerators paid by the hour that can be taken away at any time."""
 
-    dollars_per_gpu_hour: DollarsPerHour
-    """Price of one accelerator."""
+    dollars_per_gpu_hour: Prices
+    """Price of one accelerator: one for all periods, or a list with one for each."""
     interruptions_per_hour: Share = 0.0
     """How often a replica loses its accelerators. It serves nothing while another starts."""
     gpus: Count | None = None

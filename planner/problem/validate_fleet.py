@@ -37,6 +37,7 @@ def validate_fleet(fleet: Fleet, *, has_offers: bool = False) -> tuple[Problem, 
     """
     known = _Known(fleet, has_offers=has_offers)
     problems: list[Problem] = [*_doubled(fleet), *_pool_problems(known), *_catalogue_names(known)]
+    problems += _price_problems(fleet)
     for at, workload in enumerate(fleet.workloads):
         for check in _CHECKS:
             problems += check(known, f"workloads[{at}]", workload)
@@ -274,6 +275,20 @@ def _pool_problems(known: _Known) -> Checks:
                 f"pools[{at}].accelerator",
                 "Name one, or give `deployments`.",
             )
+
+
+def _price_problems(fleet: Fleet) -> Checks:
+    """A price is one for all periods, or one for each."""
+    periods = len(fleet.periods)
+    for at, pool in enumerate(fleet.pools):
+        for name, way in (("on_demand", pool.on_demand), ("spot", pool.spot)):
+            if way is not None and len(way.dollars_per_gpu_hour) not in (1, periods):
+                yield Problem(
+                    f"one price, or one for each of the {periods} periods",
+                    f"{len(way.dollars_per_gpu_hour)} prices",
+                    f"pools[{at}].{name}.dollars_per_gpu_hour",
+                    "Give as many as there are periods.",
+                )
 
 
 def _catalogue_names(known: _Known) -> Checks:

@@ -63,6 +63,24 @@ def test_both_formulations_and_brute_force_agree(seed: int) -> None:
         assert result.bound <= by_hand * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_they_agree_where_prices_change_from_period_to_period(seed: int) -> None:
+    data = _figures(seed)
+    chance = np.random.default_rng(seed)
+    shape = 2, len(data.pool_supply.gpus), len(data.horizon)
+    factors = chance.uniform(0.3, 1.7, shape)
+    pool_supply = replace(data.pool_supply, price_factors=factors)
+    data = replace(data, pool_supply=pool_supply)
+    by_hand = cheapest_by_hand(data)
+    plain = milp.solve(data)
+    result, _ = algorithm.solve(data, relative_gap=0.0, time_limit_seconds=60)
+    assert result.status == plain.status == ("infeasible" if by_hand is None else "optimal")
+    if by_hand is not None:
+        assert result.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
+        assert plain.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
+        assert result.bound <= by_hand * (1 + 1e-9) + 1e-9
+
+
 def _with_twins(seed: int) -> ModelData:
     """A random fleet in which most choices are there twice, on steady and on spot accelerators.
 

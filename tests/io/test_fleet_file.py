@@ -368,7 +368,7 @@ def test_units_prices_and_supply(tmp_path):
     fleet, offers = read_inferno(written(tmp_path, inferno()))
     pools = {pool.name: pool for pool in fleet.pools}
     assert {name: pool.gpus for name, pool in pools.items()} == {"G2": 0, "A100": 768}
-    assert pools["A100"].on_demand.dollars_per_gpu_hour == pytest.approx(0.4)
+    assert pools["A100"].on_demand.dollars_per_gpu_hour == pytest.approx((0.4,))
     assert pools["A100"].watts_per_gpu == 400
     assert dict(zip(offers.label, offers.gpus, strict=True))["4xA100"] == 4
     assert np.isnan(offers.dollars_per_hour).all()

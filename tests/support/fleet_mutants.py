@@ -192,14 +192,14 @@ MUTANTS = {
     ),
     "F12 on demand per period": (
         BUYING,
-        "yield hourly * pool_supply.on_demand_dollars[p]",
-        "yield increment * pool_supply.on_demand_dollars[p]",
+        "yield hourly * on_demand[p, t]",
+        "yield increment * on_demand[p, t]",
         "reserved",
     ),
     "F12 spot at the price on demand": (
         BUYING,
-        "yield hourly * pool_supply.spot_dollars[p]",
-        "yield hourly * pool_supply.on_demand_dollars[p]",
+        "yield hourly * spot[p, t]",
+        "yield hourly * on_demand[p, t]",
         "spot",
     ),
     "F12 own price forgotten": (

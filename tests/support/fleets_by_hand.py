@@ -183,12 +183,19 @@ class _Period:
             return None
         hourly = hours * float(
             (replicas * np.where(own, choices.dollars_per_hour, 0)).sum()
-            + (spot * np.nan_to_num(pool_supply.spot_dollars)).sum()
+            + (spot * np.nan_to_num(_price(data, 1)[:, t])).sum()
         )
         carbon = hours * float(busy @ pool_supply.kilograms_per_hour)
         shed = np.array([pattern.shed for pattern in each])
         refused = 3600 * hours * float(shed @ data.wanted.shed_dollars)
         return replicas, capacity_types[0], spot, owned, hourly, carbon, refused
+
+
+def _price(data: ModelData, market: int) -> np.ndarray:
+    """(P, T) prices on demand (0) or spot (1) in every period."""
+    pool_supply, factors = data.pool_supply, data.pool_supply.price_factors
+    mean = (pool_supply.on_demand_dollars, pool_supply.spot_dollars)[market][:, None]
+    return mean * (np.ones((1, len(data.horizon))) if factors is None else factors[market])
 
 
 def _worst(data: ModelData, each: tuple[Pattern, ...], spot: bool) -> np.ndarray:
@@ -226,7 +233,7 @@ def _purchases(data: ModelData, periods: list[_Period], index: np.ndarray) -> np
         for reserved in np.arange(0, most + 1, increment):
             hourly = np.ceil(np.maximum(steady - reserved, 0) / increment) * increment
             fits = (hourly <= on_demand) & (reserved + hourly + spot + own <= pool_supply.gpus[p])
-            dollars = np.nan_to_num(pool_supply.on_demand_dollars[p]) * (hours @ hourly)
+            dollars = (np.nan_to_num(_price(data, 0)[p]) * hours) @ hourly
             dollars = (
                 dollars + np.nan_to_num(pool_supply.reserved_dollars[p]) * reserved * hours.sum()
             )

@@ -32,6 +32,10 @@ class Horizon:
         return len(self.names)
 
 
+HOURLY = ("on_demand", "spot")
+"""Ways of paying by the hour."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSupply:
     """What can be bought in each of P pools; infinity is no limit, NaN is not on offer."""
@@ -41,7 +45,8 @@ class PoolSupply:
     increment: Ints
     """(P,) accelerators bought together: those of a node, else 1."""
     on_demand_dollars: Floats
-    """(P,) per accelerator and hour; NaN where not on offer. So for the next two."""
+    """(P,) per accelerator and hour, in the mean of the horizon; NaN where not on offer. So for the
+    next two."""
     reserved_dollars: Floats
     spot_dollars: Floats
     on_demand_gpus: Floats
@@ -54,6 +59,16 @@ class PoolSupply:
     """(P,)"""
     kilograms_per_hour: Floats
     """(P,) carbon of one busy accelerator; 0 where nothing depends on it."""
+    price_factors: Floats | None = None
+    """(2, P, T) prices of the periods over the mean ones above, on demand and spot; None where
+    all prices stay the same."""
+
+    def hourly(self, way: str, periods: int) -> Floats:
+        """(P, T) dollars per accelerator and hour, `on_demand` or `spot`, in every period."""
+        mean = np.asarray(getattr(self, f"{way}_dollars"))[:, None]
+        if self.price_factors is None:
+            return np.asarray(np.broadcast_to(mean, (len(mean), periods)))
+        return np.asarray(mean * self.price_factors[HOURLY.index(way)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from planner import catalogue
-from planner.candidates.fleet.model_data import Bools, Floats, PoolSupply
+from planner.candidates.fleet.demand import horizon
+from planner.candidates.fleet.model_data import Bools, Floats, Horizon, PoolSupply
 from planner.catalogue.accelerator import Accelerator
 from planner.errors import InputError, Problem, UnknownNameError
 from planner.problem.fleet import Fleet, FleetPool, OnDemand, Reserved, Spot
@@ -48,12 +51,16 @@ def pool_supply(fleet: Fleet, offers: Offers) -> PoolSupply:
         return found
 
     reserved, spot = ([getattr(pool, way) for pool in fleet.pools] for way in ("reserved", "spot"))
+    when = horizon(fleet)
     return PoolSupply(
         gpus=whole([np.inf if pool.gpus is None else pool.gpus for pool in fleet.pools]),
         increment=increment,
-        on_demand_dollars=np.asarray([_dollars(way) for way in bought]),
-        reserved_dollars=np.asarray([_dollars(way) for way in reserved]),
-        spot_dollars=np.asarray([_dollars(way) for way in spot]),
+        on_demand_dollars=_mean_prices(bought, when),
+        reserved_dollars=np.asarray(
+            [NAN if way is None else way.dollars_per_gpu_hour for way in reserved]
+        ),
+        spot_dollars=_mean_prices(spot, when),
+        price_factors=_price_factors((bought, spot), when),
         on_demand_gpus=whole([_gpus(way) for way in bought]),
         reserved_gpus=whole([_gpus(way) for way in reserved]),
         spot_gpus=whole([_gpus(way) for way in spot]),
@@ -73,8 +80,35 @@ def _needs(fleet: Fleet, offers: Offers) -> tuple[Bools, Bools]:
     return used, np.bincount(without, minlength=count) > 0
 
 
-def _dollars(way: OnDemand | Reserved | Spot | None) -> float:
-    return NAN if way is None else way.dollars_per_gpu_hour
+def _mean_prices(ways: Sequence[OnDemand | Spot | None], when: Horizon) -> Floats:
+    """(P,) prices in the mean of the horizon's hours; NaN where not on offer."""
+    return np.asarray([NAN if way is None else _mean_price(way, when) for way in ways])
+
+
+def _mean_price(way: OnDemand | Spot, when: Horizon) -> float:
+    prices = way.dollars_per_gpu_hour
+    if len(prices) == 1:
+        return prices[0]
+    return float(_by_period(prices, when) @ when.hours / when.hours.sum())
+
+
+def _by_period(prices: tuple[float, ...], when: Horizon) -> Floats:
+    """(T,) prices of all periods; every scenario has the same."""
+    return np.tile(np.asarray(prices), len(when) // len(prices))
+
+
+def _price_factors(
+    both: tuple[Sequence[OnDemand | Spot | None], Sequence[OnDemand | Spot | None]], when: Horizon
+) -> Floats | None:
+    """(2, P, T) prices over their mean; None where all prices stay the same."""
+    if all(way is None or len(way.dollars_per_gpu_hour) == 1 for ways in both for way in ways):
+        return None
+    found = np.ones((2, len(both[0]), len(when)))
+    for market, ways in enumerate(both):
+        for row, way in zip(found[market], ways, strict=True):
+            if way is not None:
+                row[:] = _by_period(way.dollars_per_gpu_hour, when) / _mean_price(way, when)
+    return found
 
 
 def _gpus(way: OnDemand | Reserved | Spot | None) -> float:
@@ -99,7 +133,7 @@ def _on_demand(
         return pool.on_demand
     record = _record(pool)
     if record is not None and record.price is not None:
-        return OnDemand(dollars_per_gpu_hour=record.price.dollars_per_gpu_hour)
+        return OnDemand(dollars_per_gpu_hour=(record.price.dollars_per_gpu_hour,))
     if needed:
         problems.append(
             Problem(

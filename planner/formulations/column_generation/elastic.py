@@ -126,9 +126,12 @@ def _period(data: ModelData, period: int) -> ModelData:
         weight=horizon.weight[[period]],
         before=np.array([-1]),
     )
+    factors = data.pool_supply.price_factors
+    there = None if factors is None else factors[:, :, [period]]
     return replace(
         data,
         horizon=one,
+        pool_supply=replace(data.pool_supply, price_factors=there),
         wanted=replace(wanted, demand=wanted.demand[:, [period]]),
         has_running=False,
     )

@@ -158,7 +158,7 @@ def _reserved(draft: _Draft, data: ModelData, pool: int) -> int:
 
 def _hourly(draft: _Draft, data: ModelData, pool: int, period: int, way: str) -> int:
     pool_supply, hours = data.pool_supply, float(data.horizon.hours[period])
-    price = float(getattr(pool_supply, f"{way}_dollars")[pool])
+    price = float(pool_supply.hourly(way, len(data.horizon))[pool, period])
     return _purchase(
         draft, data, pool, price * hours, float(getattr(pool_supply, f"{way}_gpus")[pool])
     )

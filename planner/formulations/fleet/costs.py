@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.candidates.fleet.model_data import Decisions, Floats, Ints, ModelData
+from planner.candidates.fleet.model_data import HOURLY, Decisions, Floats, Ints, ModelData
 from planner.formulations.fleet import variable_bounds
 
 
@@ -27,10 +27,11 @@ def dollars(data: ModelData, decided: Decisions) -> float:
     """Dollars paid over the horizon."""
     hours, pool_supply, choices = data.horizon.hours, data.pool_supply, data.choices
     own = np.nan_to_num(choices.dollars_per_hour)
+    on_demand, spot = (np.nan_to_num(pool_supply.hourly(way, len(hours))) for way in HOURLY)
     bought = (
         np.nan_to_num(pool_supply.reserved_dollars) @ decided.reserved * hours.sum()
-        + np.nan_to_num(pool_supply.on_demand_dollars) @ (decided.on_demand @ hours)
-        + np.nan_to_num(pool_supply.spot_dollars) @ (decided.spot @ hours)
+        + (on_demand * decided.on_demand).sum(axis=0) @ hours
+        + (spot * decided.spot).sum(axis=0) @ hours
     )
     starting = choices.startup_dollars @ (started(data, decided.replicas) @ data.horizon.weight)
     return float(bought + own @ (decided.replicas @ hours) + starting)

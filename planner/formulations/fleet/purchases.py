@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from planner.candidates.fleet.model_data import HOURLY
 from planner.formulations.fleet import variable_bounds
 from planner.formulations.fleet.index_sets import CAPACITY_TYPES, IndexSets, Terms, total, within
 
@@ -125,6 +126,7 @@ def starts(m: pyo.ConcreteModel, of: IndexSets) -> None:
 def _paid(m: pyo.ConcreteModel, of: IndexSets) -> Terms:
     """Dollars over the horizon."""
     horizon, pool_supply, choices = of.data.horizon, of.data.pool_supply, of.data.choices
+    on_demand, spot = (pool_supply.hourly(way, len(horizon)) for way in HOURLY)
     for p, pool in enumerate(of.names.pools):
         increment = float(pool_supply.increment[p])
         if pool in m.reserved:
@@ -133,9 +135,9 @@ def _paid(m: pyo.ConcreteModel, of: IndexSets) -> Terms:
         for t, period in enumerate(of.periods):
             hourly = float(horizon.hours[t]) * increment
             if (pool, period) in m.on_demand:
-                yield hourly * pool_supply.on_demand_dollars[p], m.on_demand[pool, period]
+                yield hourly * on_demand[p, t], m.on_demand[pool, period]
             if (pool, period) in m.spot:
-                yield hourly * pool_supply.spot_dollars[p], m.spot[pool, period]
+                yield hourly * spot[p, t], m.spot[pool, period]
     for c, t in of.pairs:
         at = of.choice(c, t)
         if of.own[c]:

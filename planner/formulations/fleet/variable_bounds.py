@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.candidates.fleet.model_data import Bools, Floats, Ints, ModelData
+from planner.candidates.fleet.model_data import HOURLY, Bools, Floats, Ints, ModelData
 from planner.problem.offers import ROLES
 from planner.problem.tolerances import ROUNDING
 
@@ -127,9 +127,11 @@ def most_growth(data: ModelData) -> float:
 def _affordable(data: ModelData) -> Floats:
     """(C, T) accelerators that all money could pay for a choice in each period; may be infinite."""
     choices, pool_supply = data.choices, data.pool_supply
-    steady = np.fmin(pool_supply.on_demand_dollars, pool_supply.reserved_dollars)
-    pool = np.where(choices.spot, pool_supply.spot_dollars[choices.pool], steady[choices.pool])
-    price = np.where(has_own_price(data), choices.dollars_per_hour / choices.gpus, pool)
-    cost = price[:, None] * data.horizon.hours[None, :]
+    on_demand, at_risk = (pool_supply.hourly(way, len(data.horizon)) for way in HOURLY)
+    steady = np.fmin(on_demand, pool_supply.reserved_dollars[:, None])
+    spot, own = choices.spot[:, None], has_own_price(data)[:, None]
+    pool = np.where(spot, at_risk[choices.pool], steady[choices.pool])
+    price = np.where(own, (choices.dollars_per_hour / choices.gpus)[:, None], pool)
+    cost = price * data.horizon.hours[None, :]
     paid = np.full(cost.shape, np.inf)
     return np.asarray(np.divide(data.limits.dollars, cost, out=paid, where=cost > 0))

@@ -169,7 +169,7 @@ def _pools(system: System) -> dict[str, FleetPool]:
         kind: FleetPool(
             name=kind,
             gpus=None if unlimited else counts.get(kind, 0),
-            on_demand=OnDemand(dollars_per_gpu_hour=unit.cost / unit.multiplicity / CENTS),
+            on_demand=OnDemand(dollars_per_gpu_hour=(unit.cost / unit.multiplicity / CENTS,)),
             watts_per_gpu=unit.power.full / unit.multiplicity,
         )
         for kind, unit in smallest.items()
@@ -259,7 +259,7 @@ def _own_prices(system: System, models: Sequence[Model], used: Sequence[Accelera
     for model, unit in zip(models, used, strict=True):
         dollars = model.acc_count * unit.cost / CENTS
         paid = pools[unit.type].on_demand
-        common = paid.dollars_per_gpu_hour * model.acc_count * unit.multiplicity if paid else 0.0
+        common = paid.dollars_per_gpu_hour[0] * model.acc_count * unit.multiplicity if paid else 0.0
         found.append(math.nan if math.isclose(dollars, common) else dollars)
     return np.asarray(found, dtype=np.float64)
 

@@ -81,7 +81,7 @@ class Sold:
     gpus: Floats
     increment: Ints
     price: Floats
-    """(3, P) dollars per accelerator and hour; NaN where not on offer."""
+    """(3, P, T) dollars per accelerator and hour in every period; NaN where not on offer."""
     most: Floats
     """(3, P) accelerators; 0 where not on offer."""
     interruptions: Floats
@@ -198,19 +198,26 @@ def _quality(workloads: Sequence[FleetWorkload]) -> Floats:
 def sold_of(fleet: Fleet) -> Sold:
     """Read what can be bought."""
     rows = [_sold(pool) for pool in fleet.pools]
+    periods = len(fleet.periods)
+    again = max(len(fleet.scenarios), 1)
     watts = np.array([_watts(pool) for pool in fleet.pools])
     carbon = np.array([pool.carbon_grams_per_kilowatt_hour or 0.0 for pool in fleet.pools])
     spots = [pool.spot.interruptions_per_hour if pool.spot else 0.0 for pool in fleet.pools]
     return Sold(
         gpus=_limits([pool.gpus for pool in fleet.pools]),
         increment=np.array([pool.gpus_per_node or 1 for pool in fleet.pools]),
-        price=np.array([price for price, _ in rows]).T,
+        price=np.tile(
+            np.array([[_each(way, periods) for way in price] for price, _ in rows]), again
+        ).swapaxes(0, 1),
         most=np.array([most for _, most in rows]).T,
         interruptions=np.array(spots),
         watts=watts,
         watts_at_most=_limits([pool.watts_at_most for pool in fleet.pools]),
         kilograms_per_hour=np.where(carbon > 0, watts / 1000.0 * carbon / 1000.0, 0.0),
     )
+
+
+Price = float | tuple[float, ...]
 
 
 def _limits(values: list[Any]) -> Floats:
@@ -267,12 +274,19 @@ def _regions(fleet: Fleet) -> tuple[Ints, Bools]:
     return np.array([places[one.regions] for one in fleet.workloads]), np.array(allowed)
 
 
-def _sold(pool: FleetPool) -> tuple[list[float], list[float]]:
+def _each(price: Price, periods: int) -> list[float]:
+    """Return a price period by period."""
+    if isinstance(price, tuple):
+        return list(price) if len(price) > 1 else list(price) * periods
+    return [price] * periods
+
+
+def _sold(pool: FleetPool) -> tuple[list[Price], list[float]]:
     """Return price and most accelerators by way of paying, in the order of `plan.MARKETS`."""
     ways = (pool.reserved, pool.on_demand, pool.spot)
     if not any(ways):
         return [math.nan, _listed(pool), math.nan], [0.0, math.inf, 0.0]
-    price = [math.nan if way is None else way.dollars_per_gpu_hour for way in ways]
+    price: list[Price] = [math.nan if way is None else way.dollars_per_gpu_hour for way in ways]
     most = [0.0 if way is None else float(way.gpus or math.inf) for way in ways]
     return price, most
 

@@ -67,7 +67,7 @@ def purchase_findings(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator
     table, sold = plan.purchases, asked.sold
     pools = place_name(plan)
     yield from _wholes(plan, asked)
-    price = sold.price[table.market, table.pool]
+    price = sold.price[table.market, table.pool, np.maximum(table.period, 0)]
     name = _purchase_name(plan)
     yield from told("market", np.isnan(price), name, lambda _: "a way of paying the pool has")
     parts = np.concatenate([bought.reserved[None, :, None] + 0.0 * bought.own, bought.by_period])
@@ -146,7 +146,7 @@ def _columns(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator[Finding]
         "nodes": (table.nodes, np.where(by_node, table.gpus / increment, np.nan)),
         "dollars": (
             table.dollars,
-            table.gpus * pareto_kept * asked.sold.price[table.market, table.pool],
+            table.gpus * pareto_kept * asked.sold.price[table.market, table.pool, at[1]],
         ),
         "used_gpus": (table.used_gpus, used),
         "utilisation": (table.utilisation, used / np.where(table.gpus > 0, table.gpus, np.nan)),
@@ -228,7 +228,8 @@ def limit_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findin
 def dollars_of(asked: Asked, rows: Rows, bought: Bought) -> float:
     """Return what the plan costs over the horizon, without refused requests."""
     hours, weight = asked.periods.hours, asked.periods.weight
-    gpu_hours = np.vstack([bought.reserved * hours.sum(), bought.by_period @ hours])
+    reserved = np.broadcast_to(bought.reserved[:, None], bought.own.shape)
+    gpu_hours = np.stack([reserved, *bought.by_period]) * hours
     paid = np.where(gpu_hours > 0, gpu_hours * asked.sold.price, 0.0).sum()
     own = np.where(np.isnan(rows.each.own), 0.0, rows.each.own * rows.count) @ hours[rows.period]
     starting = np.where(rows.starts > 0, rows.each.startup, 0.0) * rows.starts

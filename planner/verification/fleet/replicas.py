@@ -115,7 +115,7 @@ def deployed(asked: Asked, offers: Offers, offer: Ints, spot: Bools) -> Deployed
     stays = np.where(spot, np.maximum(1.0 - lost, 0.0), 1.0)
     kept = np.array(by_role)[offers.role[offer]] * (1.0 - want.headroom[w]) * stays
     gpus, own = _occupied(offers.gpus[offer], sold.increment[p]), offers.dollars_per_hour[offer]
-    reserved, on_demand, cheap = sold.price
+    reserved, on_demand, cheap = sold.price @ (asked.periods.hours / asked.periods.hours.sum())
     capacity_type = np.where(spot, cheap[p], np.where(np.isnan(on_demand), reserved, on_demand)[p])
     hourly = np.where(np.isnan(own), gpus * capacity_type, own)
     while_starting = np.where(
@@ -162,7 +162,7 @@ def forbidden(asked: Asked, offers: Offers, each: Deployed) -> dict[str, Bools]:
     }
     quality = want.quality[w]
     enough = offers.quality[each.offer] >= quality * (1.0 - CHECKED_FLEET)
-    capacity_types = np.isfinite(asked.sold.price[2])[p] & want.spot[w]
+    capacity_types = np.isfinite(asked.sold.price[2, :, 0])[p] & want.spot[w]
     return broken | {
         "pool": ~want.regions[want.home[w], p],
         "quality": ~np.isnan(quality) & ~enough,
