@@ -127,7 +127,9 @@ def with_ways(pool, change):
 
 
 def repriced(how, factor):
-    return how.model_copy(update={"dollars_per_gpu_hour": how.dollars_per_gpu_hour * factor})
+    stated = how.dollars_per_gpu_hour
+    prices = tuple(factor * one for one in stated) if isinstance(stated, tuple) else factor * stated
+    return how.model_copy(update={"dollars_per_gpu_hour": prices})
 
 
 def looser(one):
