@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Engine
+from planner.catalogue.own_files import complaints, content_of, is_own_file, text_of
 from planner.catalogue.profile import Profile
 from planner.catalogue.transformer import Transformer
-from planner.errors import Problem, UnknownNameError, did_you_mean
+from planner.errors import InputError, Problem, UnknownNameError, did_you_mean
 
 DATA = Path(__file__).parent / "data"
 ACCELERATORS = DATA / "accelerators"
@@ -27,55 +28,51 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
-@cache
 def accelerator(name: str) -> Accelerator:
-    """Return the accelerator called `name` (slug or alias).
+    """Return the accelerator called `name` (slug, alias, or path of a file of one's own).
 
     Raises
     ------
     UnknownNameError
         Where no file describes it; the nearest names are suggested.
     """
-    record: Accelerator = _read(_find(ACCELERATORS, name, "accelerator"), Accelerator)
+    record: Accelerator = _record(ACCELERATORS, name, Accelerator)
     return record
 
 
-@cache
 def transformer(name: str) -> Transformer:
-    """Return the transformer called `name` (slug or alias).
+    """Return the transformer called `name` (slug, alias, or path of a file of one's own).
 
     Raises
     ------
     UnknownNameError
         Where no file describes it; the nearest names are suggested.
     """
-    record: Transformer = _read(_find(TRANSFORMERS, name, "transformer"), Transformer)
+    record: Transformer = _record(TRANSFORMERS, name, Transformer)
     return record
 
 
-@cache
 def profile(name: str) -> Profile:
-    """Return the profile called `name`.
+    """Return the profile called `name`, or that of a path.
 
     Raises
     ------
     UnknownNameError
         Where there is none of that name.
     """
-    record: Profile = _read(_find(PROFILES, name, "profile"), Profile)
+    record: Profile = _record(PROFILES, name, Profile)
     return record
 
 
-@cache
 def engine(name: str) -> Engine:
-    """Return the serving engine called `name` (slug or alias).
+    """Return the serving engine called `name` (slug, alias, or path of a file of one's own).
 
     Raises
     ------
     UnknownNameError
         Where no file describes it; the nearest names are suggested.
     """
-    record: Engine = _read(_find(ENGINES, name, "engine"), Engine)
+    record: Engine = _record(ENGINES, name, Engine)
     return record
 
 
@@ -101,6 +98,30 @@ def profile_names() -> tuple[str, ...]:
 def engine_names() -> tuple[str, ...]:
     """Return the slugs of all serving engines, sorted."""
     return _slugs(ENGINES)
+
+
+def _record(folder: Path, name: str, record: type) -> Any:
+    """Return a record of the catalogue by name, or of a user's own file by path."""
+    if is_own_file(name):
+        return _own_record(name, text_of(name), record)
+    return _shipped(folder, name, record)
+
+
+@cache
+def _shipped(folder: Path, name: str, record: type) -> Any:
+    return _read(_find(folder, name, folder.name.removesuffix("s")), record)
+
+
+@lru_cache(maxsize=256)
+def _own_record(path: str, text: str, record: type) -> Any:
+    """Validate a user's file; the same text is read once."""
+    from pydantic import ValidationError
+
+    content = {key: _dates_as_text(value, key) for key, value in content_of(path, text).items()}
+    try:
+        return _validated(content, record)
+    except ValidationError as error:
+        raise InputError(complaints(path, text, error.errors(include_url=False))) from None
 
 
 def _slugs(folder: Path) -> tuple[str, ...]:
@@ -159,10 +180,13 @@ def _dates_as_text(value: Any, key: str = "") -> Any:
 
 def _read(path: Path, record: type) -> Any:
     """Validate one catalogue file strictly: unknown keys and wrong types are errors."""
+    return _validated(_load(path), record)
+
+
+def _validated(content: dict[str, Any], record: type) -> Any:
     from pydantic import TypeAdapter
 
-    content = _load(path)
-    if record is Transformer:
+    if record is Transformer and "layers" in content:
         content = _spread_layers(content)
     return TypeAdapter(record).validate_python(content, extra="forbid")
 

@@ -17,6 +17,7 @@ from planner.io.long_form import (
     WORKLOAD,
     WORKLOADS,
 )
+from planner.io.own_catalogue import CATALOGUE, LOOK_UP
 from planner.problem.fleet import MOST_PERIODS, Fleet
 from planner.problem.instance import Instance
 
@@ -46,6 +47,12 @@ PAID_FOR = {
     "additionalProperties": False,
 }
 Schema = dict[str, Any]
+OWN_FILES: Schema = {
+    "type": "object",
+    "description": "Catalogue files of one's own, known by the names in them.",
+    "properties": {kind: {"anyOf": [PATH, {"type": "array", "items": PATH}]} for kind in LOOK_UP},
+    "additionalProperties": False,
+}
 
 
 def instance_schema() -> Schema:
@@ -114,6 +121,7 @@ def _of_a_fleet() -> Schema:
 
 def _require_either(schema: Schema) -> Schema:
     """Require pools, and workloads in one of the two spellings; a name is the file's otherwise."""
+    schema["properties"][CATALOGUE] = OWN_FILES
     schema["required"] = [POOLS]
     schema["oneOf"] = [{"required": [WORKLOAD]}, {"required": [WORKLOADS]}]
     return schema

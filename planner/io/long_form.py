@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from planner.catalogue.own_files import is_own_file
 from planner.errors import InputError, Problem
 from planner.io.document import Location, dotted, shortened
+from planner.io.own_catalogue import CATALOGUE
 from planner.units import quantity
 
 WORKLOAD, WORKLOADS, POOLS = "workload", "workloads", "pools"
@@ -139,7 +141,7 @@ def long_form(value: Mapping[str, Any], name: str = "", *, fleet: bool | None = 
     if problems:
         raise InputError(problems)
     as_fleet = is_fleet(value) if fleet is None else fleet
-    found = LongForm(dict(value), as_fleet)
+    found = LongForm({key: said for key, said in value.items() if key != CATALOGUE}, as_fleet)
     if name:
         found.value.setdefault("name", name)
     (_fleet_form if as_fleet else _deployment_form)(found, problems)
@@ -377,5 +379,10 @@ def _long_price(pool: Any, at: int, moved: dict[Location, Location]) -> Any:
 def _named(part: dict[str, Any], by: str) -> dict[str, Any]:
     """Let what an entry is stand for its name."""
     if "name" not in part and isinstance(part.get(by), str):
-        part["name"] = part[by]
+        part["name"] = stem(part[by])
     return part
+
+
+def stem(name: str) -> str:
+    """Return a name, or the stem of the path of a catalogue file."""
+    return Path(name).stem if is_own_file(name) else name

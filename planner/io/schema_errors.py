@@ -14,6 +14,7 @@ from planner.errors import Problem, nearest
 from planner.io.document import LONGEST_EXCERPT, Document, Location, dotted
 from planner.io.long_form import WORKLOADS
 from planner.io.other_names import OtherName, other_name
+from planner.io.own_catalogue import CATALOGUE
 from planner.problem.instance import (
     SWEEP,
     BatchRange,
@@ -52,7 +53,7 @@ INSTANCES = Schema(
         "`search.batch`": BatchRange,
         "`solver`": Solver,
     },
-    (SWEEP, WORKLOADS),
+    (SWEEP, WORKLOADS, CATALOGUE),
 )
 
 

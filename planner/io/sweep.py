@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from planner.errors import InputError, Problem
 from planner.io.document import Document, Location, Place
-from planner.io.long_form import LongForm, long_form, name_of
+from planner.io.long_form import LongForm, long_form, name_of, stem
+from planner.io.own_catalogue import OwnCatalogue, own_catalogue
 from planner.io.schema_errors import placed, schema_problems
 from planner.io.sweep_axes import Axis, axes, labels, shown, values
 from planner.io.yaml_json import Source
-from planner.problem.instance import LONGEST_NAME, SWEEP, Instance
-from planner.problem.resolve import is_config, resolve
+from planner.problem.instance import LONGEST_NAME, SWEEP, Instance, Pool
+from planner.problem.resolve import resolve
 
 __all__ = ["Sweep", "sweep", "values"]
 
@@ -134,7 +135,8 @@ class Sweep(Sequence[Instance]):
         value, form = self._value(picks), None
         try:
             form = _of_one_deployment(value)
-            instance = _with_configs_beside(Instance.model_validate(form.value), self.folder)
+            own = own_catalogue(value, self.folder)
+            instance = _with_own_files(Instance.model_validate(form.value), own)
             resolve(instance)
         except ValidationError as error:
             problems = schema_problems(error, self._document(picks, value, form))
@@ -274,19 +276,28 @@ def _has(value: Any, location: Location) -> bool:
     return True
 
 
-def _with_configs_beside(instance: Instance, folder: Path) -> Instance:
-    """Let paths of config.json files start at the instance file's folder."""
+def _with_own_files(instance: Instance, own: OwnCatalogue) -> Instance:
+    """Let paths start at the instance file's folder, and names stand for files of its catalogue."""
     workload = instance.workload
-    names = [workload.transformer, *(draft.transformer for draft in workload.drafts)]
-    if not any(map(is_config, names)):
-        return instance
-
-    def found(name: str) -> str:
-        return str(folder / name) if is_config(name) else name
-
     drafts = tuple(
-        draft.model_copy(update={"transformer": found(draft.transformer)})
+        draft.model_copy(update={"transformer": own.transformer(draft.transformer)})
         for draft in workload.drafts
     )
-    changes = {"transformer": found(workload.transformer), "drafts": drafts}
-    return instance.model_copy(update={"workload": workload.model_copy(update=changes)})
+    changes = {"transformer": own.transformer(workload.transformer), "drafts": drafts}
+    return instance.model_copy(
+        update={
+            "workload": workload.model_copy(update=changes),
+            "pools": tuple(_with_own_accelerator(pool, own) for pool in instance.pools),
+            "engine": own.engine(instance.engine),
+            "profile": own.profile(instance.profile),
+        }
+    )
+
+
+def _with_own_accelerator(pool: Pool, own: OwnCatalogue) -> Pool:
+    """Return a pool with the path of its accelerator; it keeps the name that the file gives it."""
+    path = own.accelerator(pool.accelerator)
+    if path == pool.accelerator:
+        return pool
+    name = pool.name or stem(pool.accelerator)
+    return pool.model_copy(update={"accelerator": path, "name": name})

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from planner.problem.instance import (
+    FILES,
     LARGEST_COUNT,
     LARGEST_QUANTITY,
     LONGEST_NAME,
@@ -302,9 +303,10 @@ def _put_contents_for_paths(content: dict[str, Any]) -> None:
     for part in (content, *content["workloads"]):
         if "deployments" in part:
             part["deployments"] = [content_of(path) for path in part["deployments"]]
-        for named in (part, *part.get("drafts", ())):
-            if (named.get("transformer") or "").endswith(".json"):
-                named["transformer"] = content_of(named["transformer"])
+        for named in (part, *part.get("drafts", ()), *part.get("pools", ())):
+            for key in ("transformer", "accelerator", "engine", "profile"):
+                if (named.get(key) or "").endswith(FILES):
+                    named[key] = content_of(named[key])
 
 
 class FleetSolver(Part):

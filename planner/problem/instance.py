@@ -284,12 +284,17 @@ class Solver(Part):
     """Gap between plan and bound at which the solver may stop."""
 
 
-def _content_of(transformer: str) -> str:
-    """Return a name, or for the path of a config.json what is in it, wherever it lies."""
-    path = Path(transformer)
-    if path.suffix != ".json" or not path.is_file():
-        return transformer
+def _content_of(name: str) -> str:
+    """Return a name, or for the path of a file what is in it, wherever it lies."""
+    path = Path(name)
+    if path.suffix not in FILES or not path.is_file():
+        return name
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+FILES = (".json", ".yaml", ".yml")
+"""Suffixes of files that may stand for names of the catalogue: of a config.json, and of one's own
+catalogue."""
 
 
 SWEEP = "sweep"
@@ -390,5 +395,10 @@ class Instance(Part):
         workload = content["workload"]
         for named in (workload, *workload.get("drafts", ())):
             named["transformer"] = _content_of(named["transformer"])
+        for pool in content["pools"]:
+            pool["accelerator"] = _content_of(pool["accelerator"])
+        for key in ("engine", "profile"):
+            if key in content:
+                content[key] = _content_of(content[key])
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -222,7 +222,9 @@ def _named(load: Callable[[str], Found], name: str, field: str) -> Found:
     try:
         return load(name)
     except InputError as error:
-        raise InputError(replace(problem, field=field) for problem in error.problems) from None
+        raise InputError(
+            problem if problem.file else replace(problem, field=field) for problem in error.problems
+        ) from None
 
 
 def is_config(name: str) -> bool:

@@ -151,7 +151,7 @@ def _deployments(known: _Known, field: str, workload: FleetWorkload) -> Checks:
         )
     else:
         for problem in known.refusals(workload.transformer):
-            yield replace(problem, field=f"{field}.transformer")
+            yield _of_field(problem, f"{field}.transformer")
     if workload.classes:
         yield Problem(
             "files of deployments that state a rate for every class",
@@ -169,6 +169,11 @@ def _transformer(name: str) -> tuple[Problem, ...]:
         return _refused(lambda path: read_config(Path(path)), name)
     fix = "Paths start at the folder of the instance file."
     return (Problem("the path of a config.json", f"{name}, where no file is", fix=fix),)
+
+
+def _of_field(problem: Problem, field: str) -> Problem:
+    """Return a problem that knows its field, where it knows no file of its own."""
+    return problem if problem.file else replace(problem, field=field)
 
 
 def _refused(look_up: Callable[[str], object], name: str | None) -> tuple[Problem, ...]:
@@ -256,7 +261,7 @@ def _engine(known: _Known, field: str, workload: FleetWorkload) -> Checks:
     """The engine is looked up where deployments are tabulated."""
     if workload.engine is not None and known.tabulates(workload):
         for problem in known.engine_refusals(workload.engine):
-            yield replace(problem, field=f"{field}.engine")
+            yield _of_field(problem, f"{field}.engine")
 
 
 _CHECKS = (_engine, _demand, _deployments, _classes, _guarantees, _regions, _round_trips)
@@ -298,9 +303,9 @@ def _catalogue_names(known: _Known) -> Checks:
         return
     for at, pool in enumerate(fleet.pools):
         for problem in _refused(catalogue.accelerator, pool.accelerator):
-            yield replace(problem, field=f"pools[{at}].accelerator")
+            yield _of_field(problem, f"pools[{at}].accelerator")
     for problem in _refused(catalogue.profile, fleet.profile):
-        yield replace(problem, field="profile")
+        yield _of_field(problem, "profile")
 
 
 def _running(known: _Known) -> Checks:

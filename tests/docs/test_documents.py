@@ -230,7 +230,8 @@ def file_fields():
         for name in fields_of(Instance)
     }
     many = {re.sub(r"^workloads\b", "workload", name) for name in fields_of(Fleet)}
-    return one | {name for name in many if name != "deployments"} | {"demand", "pools.owned"}
+    files = {"catalogue", "demand", "pools.owned"}
+    return one | {name for name in many if name != "deployments"} | files
 
 
 def test_instance_page_documents_every_field_once():

@@ -14,6 +14,7 @@ from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.requirements import fits_memory
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates, label_of
+from planner.catalogue.own_files import is_own_file
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.instance import Instance, Pool, Workload
@@ -163,7 +164,8 @@ def _pools(fleet: Fleet, problems: list[Problem]) -> Pools:
             field = f"pools[{at}].accelerator"
             problems += [replace(problem, field=field) for problem in error.problems]
             continue
-        found.setdefault(record.name, []).append(at)
+        own = is_own_file(pool.accelerator)
+        found.setdefault(pool.accelerator if own else record.name, []).append(at)
     if not found and not problems:
         problems.append(_NO_POOL)
     return found

@@ -18,12 +18,12 @@ from planner.io.instance_file import INSTANCE_FILES, file_of, read_text
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import LongForm, long_form, name_of
+from planner.io.own_catalogue import OwnCatalogue, own_catalogue
 from planner.io.schema_errors import placed
 from planner.io.yaml_json import Source
-from planner.problem.fleet import Fleet, FleetWorkload
+from planner.problem.fleet import Fleet, FleetPool, FleetWorkload
 from planner.problem.instance import SWEEP
 from planner.problem.offers import Offers
-from planner.problem.resolve import is_config
 from planner.problem.validate_fleet import validate_fleet
 
 
@@ -145,6 +145,10 @@ def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
     if draft.problems:
         raise InputError(draft.problems)
     origin = Origin(draft.source, draft.listings)
+    try:
+        own = own_catalogue(value, folder)
+    except InputError as error:
+        raise InputError(origin.placed(error.problems)) from None
     form = _long_form(value, Path(source.file), origin)
     origin = replace(origin, moved=form.moved)
     try:
@@ -157,7 +161,7 @@ def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
         fleet, more = _filled(fleet, demand, set(draft.listings))
         problems += more
         origin = replace(origin, demand=demand)
-    fleet = _beside(fleet, draft.folder)
+    fleet = _beside(fleet, draft.folder, own)
     problems += [*_missing_candidates(fleet), *validate_fleet(fleet)]
     if problems:
         raise InputError(origin.placed(_unless_demand_failed(problems, draft)))
@@ -243,33 +247,45 @@ def _by_quantile(series: Any) -> dict[str, tuple[float, ...]]:
     return {quantile: tuple(values) for quantile, values in series.items()}
 
 
-def _beside(fleet: Fleet, folder: Path) -> Fleet:
-    """Let paths of candidates and config.json files start at the instance file's folder."""
+def _beside(fleet: Fleet, folder: Path, own: OwnCatalogue) -> Fleet:
+    """Let paths start at the instance file's folder, and names stand for files of its catalogue."""
     workloads = tuple(
         workload.model_copy(update=changes)
-        if (changes := _paths_beside(workload, folder))
+        if (changes := _paths_beside(workload, folder, own))
         else workload
         for workload in fleet.workloads
     )
     deployments = tuple(str(folder / name) for name in fleet.deployments)
-    return fleet.model_copy(update={"workloads": workloads, "deployments": deployments})
+    changes = {"workloads": workloads, "deployments": deployments, "pools": _pools(fleet, own)}
+    return fleet.model_copy(update=changes | {"profile": own.profile(fleet.profile)})
 
 
-def _paths_beside(workload: FleetWorkload, folder: Path) -> dict[str, Any]:
+def _pools(fleet: Fleet, own: OwnCatalogue) -> tuple[FleetPool, ...]:
+    """Return pools with the paths of their accelerators."""
+    return tuple(
+        pool
+        if pool.accelerator is None
+        else pool.model_copy(update={"accelerator": own.accelerator(pool.accelerator)})
+        for pool in fleet.pools
+    )
+
+
+def _paths_beside(workload: FleetWorkload, folder: Path, own: OwnCatalogue) -> dict[str, Any]:
     """Return the fields of a workload that hold paths, changed."""
     changes: dict[str, Any] = {}
     if workload.deployments:
         changes["deployments"] = tuple(str(folder / name) for name in workload.deployments)
-    if workload.transformer is not None and is_config(workload.transformer):
-        changes["transformer"] = str(folder / workload.transformer)
-    if any(is_config(draft.transformer) for draft in workload.drafts):
+    if workload.transformer is not None:
+        changes["transformer"] = own.transformer(workload.transformer)
+    if workload.engine is not None:
+        changes["engine"] = own.engine(workload.engine)
+    if workload.drafts:
         changes["drafts"] = tuple(
-            draft.model_copy(update={"transformer": str(folder / draft.transformer)})
-            if is_config(draft.transformer)
-            else draft
+            draft.model_copy(update={"transformer": own.transformer(draft.transformer)})
             for draft in workload.drafts
         )
-    return changes
+    # Of large fleets nearly all are as they were, and copies take their time.
+    return {key: new for key, new in changes.items() if new != getattr(workload, key)}
 
 
 def _missing_candidates(fleet: Fleet) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from planner.io.document import Document, Location, dotted
 from planner.io.fleet.csv_tables import Listing
 from planner.io.fleet.demand_csv import DemandTable
 from planner.io.long_form import FOR_ALL, WORKLOAD
+from planner.io.own_catalogue import CATALOGUE
 from planner.io.schema_errors import Schema, in_words, placed
 from planner.io.yaml_json import Source
 from planner.problem.fleet import (
@@ -60,7 +61,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "an entry of `running`": Running,
     "`solver`": FleetSolver,
 }
-SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, *FOR_ALL))
+SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, CATALOGUE, *FOR_ALL))
 
 
 @dataclass(frozen=True, slots=True)
