@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from solvers import trusted_runs
 from solvers.linear import Linear, Score, linear_form
 from solvers.outcome import Outcome, SolverFailedError, Status
 from solvers.quiet_highspy import load_highspy
@@ -52,13 +53,13 @@ class Highs:
         # The clock of HiGHS runs on from one objective to the next.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + seconds)
         self._highs.setOptionValue("mip_rel_gap", relative_gap)
-        self._highs.run()
+        trusted_runs.run(self._highs)
         status = self._status()
         if status in (Status.INFEASIBLE, Status.UNKNOWN):
             return Outcome(status, math.nan, math.nan, 0.0, self.name)
         self._values = list(self._highs.getSolution().col_value)
         info = self._highs.getInfo()
-        value = info.objective_function_value
+        value = trusted_runs.cost_of_solution(self._highs)
         bound = info.mip_dual_bound if self._discrete else value
         return Outcome(status, value / scale, bound / scale, 0.0, self.name)
 

@@ -31,6 +31,7 @@ from planner.formulations.fleet import relaxed_limits
 from planner.formulations.fleet.elastic import value_of
 from planner.formulations.fleet.relaxed_limits import WAYS, Kind, Missing
 from planner.problem.tolerances import NEGLIGIBLE
+from solvers import trusted_runs
 
 PART = 0.5
 """Part of the cheapest accelerator's worth that need not be proved."""
@@ -344,6 +345,6 @@ def _amounts(shared: LinkingConstraints, used: Floats, dollars: float) -> Floats
     whole = np.flatnonzero(shared.whole).astype(np.int32)
     kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(whole), whole, kinds)
-    highs.run()
+    trusted_runs.run(highs)
     values = np.array(highs.getSolution().col_value)[:variables]
     return np.where(shared.whole, np.rint(values), values)

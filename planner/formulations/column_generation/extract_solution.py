@@ -21,6 +21,7 @@ from planner.formulations.column_generation.subproblems import (
     STEADY,
     Subproblems,
 )
+from solvers import trusted_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _purchases(
     whole = np.concatenate((np.flatnonzero(shared.whole), variables + np.arange(len(count))))
     kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(whole), whole.astype(np.int32), kinds)
-    highs.run()
+    trusted_runs.run(highs)
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     values = np.array(highs.getSolution().col_value)

@@ -30,6 +30,7 @@ from planner.formulations.column_generation.pricing_loop import Generated, Progr
 from planner.formulations.column_generation.restricted_master import add_patterns, new_program
 from planner.formulations.column_generation.subproblems import Subproblems
 from planner.problem.tolerances import PROVED
+from solvers import trusted_runs
 
 FIRST_EXTRA = 500
 """Patterns beyond one per block with which the search for whole ones begins."""
@@ -211,7 +212,8 @@ def solve_whole(
     goal : Goal
         When to stop.
     few : bool
-        Whether there are so few patterns that looking for needless ones pays.
+        Whether there are so few patterns that looking for needless ones pays, where that may be
+        trusted.
     extra : callable, optional
         What patterns cost beside what they take.
 
@@ -232,18 +234,19 @@ def solve_whole(
     whole = _whole(linking, first, len(patterns))
     kinds = np.full(len(whole), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(whole), whole, kinds)
-    if few:
-        highs.setOptionValue("presolve", "on")
-    if len(patterns) <= FEW_PATTERNS and goal.gap == goal.dollars == 0:
-        # In large fleets HiGHS would find nothing that is so exact.
+    # In large fleets HiGHS would find nothing that is so exact.
+    exact = len(patterns) <= FEW_PATTERNS and goal.gap == goal.dollars == 0
+    if exact:
         highs.setOptionValue("mip_feasibility_tolerance", EXACT)
+    if few and not exact and not known:  # Beside either, presolve was seen to lie.
+        highs.setOptionValue("presolve", "on")
     highs.setOptionValue("time_limit", max(goal.left, 0.1))
     highs.setOptionValue("mip_rel_gap", ENOUGH * goal.gap)
     highs.setOptionValue("mip_abs_gap", 0.9 * goal.dollars)
     if known:
         places = np.arange(first, first + len(patterns), dtype=np.int32)
         highs.setSolution(len(places), places, (places < first + known).astype(np.float64))
-    highs.run()
+    trusted_runs.run(highs, started=known > 0)
     return _read(highs, patterns, first)
 
 
@@ -265,7 +268,7 @@ def _read(highs: Any, patterns: Patterns, first: int) -> Chosen:
         return Chosen(None, math.inf, float(info.mip_dual_bound))
     values = np.array(highs.getSolution().col_value)[first:]
     rows: Ints = np.flatnonzero(values > 0.5)
-    value = float(info.objective_function_value)
+    value = trusted_runs.cost_of_solution(highs)
     return Chosen(patterns.take(rows), value, min(float(info.mip_dual_bound), value))
 
 
