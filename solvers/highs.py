@@ -25,6 +25,8 @@ OPTIONS: dict[str, Any] = {
     # Small models take 1 ms without this heuristic and 6 ms with it.
     "mip_heuristic_run_feasibility_jump": False,
 }
+NEGLIGIBLE_COST = 1e-7
+"""Part of the largest coefficient of an objective below which one counts for nothing."""
 
 
 class Highs:
@@ -85,9 +87,12 @@ class Highs:
         """Set an objective, scaled until its least coefficient is 1; return the scale.
 
         HiGHS compares reduced costs with absolute tolerances, which small prices would slip under.
+        Coefficients below `NEGLIGIBLE_COST` of the largest may: what they weigh is no matter.
         """
         highspy = load_highspy()
-        scale = 1.0 / min((abs(c) for c in score.coefficients if c), default=1.0)
+        sizes = [abs(c) for c in score.coefficients if c]
+        least = NEGLIGIBLE_COST * max(sizes, default=1.0)
+        scale = 1.0 / max(min(sizes, default=1.0), least)
         costs = np.zeros(len(self._form.variables))
         costs[list(score.columns)] = scale * np.asarray(score.coefficients)
         self._highs.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)

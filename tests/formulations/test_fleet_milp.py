@@ -241,3 +241,19 @@ def test_another_planners_fleet_is_proved(mixes: bool, cents: float) -> None:
     assert result.status == "optimal"
     assert result.objective == pytest.approx(cents, abs=1e-6)
     assert result.bound == pytest.approx(cents, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_next_to_no_demand_is_served_like_a_little(seed: int) -> None:
+    """A billionth of a request per second needs a replica, and upsets nothing else."""
+    data = random_figures(seed)
+    demand = data.wanted.demand.copy()
+    demand[:, -1] *= 1e-9
+    data = replace(data, wanted=replace(data.wanted, demand=demand))
+    counted = fleets_by_hand.cheapest(data)
+    found = milp.solve(data)
+    if counted is None:
+        assert found.status == "infeasible"
+        return
+    assert found.status == "optimal"
+    assert found.objective == pytest.approx(counted, rel=1e-6, abs=1e-9)

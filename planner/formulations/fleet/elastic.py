@@ -243,11 +243,13 @@ def least_refused(
     m = milp.build(loose)
     workloads = list(dict.fromkeys(at[0] for at in m.shed))
     number = dict(zip(workloads, np.flatnonzero((wanted.demand > 0).any(axis=1)), strict=True))
-    hours = dict(zip(m.PERIODS, data.horizon.hours, strict=True))
+    when = {period: t for t, period in enumerate(m.PERIODS)}
+    requests = wanted.demand * data.horizon.hours
     classes: dict[int, list[tuple[float, Any]]] = {}
     for (workload, period), variable in m.shed.items():
-        rank = int(priority[number[workload]])
-        classes.setdefault(rank, []).append((float(hours[period]), variable))
+        w = number[workload]
+        asked = float(requests[w, when[period]])
+        classes.setdefault(int(priority[w]), []).append((asked, variable))
     m.ranks = pyo.Set(initialize=sorted(classes))
     m.refusing = pyo.Objective(m.ranks, rule=lambda _, rank: total(classes[rank]))
     outcome = solve_in_turn(

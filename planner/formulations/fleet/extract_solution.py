@@ -34,7 +34,7 @@ def decisions(data: ModelData, m: pyo.ConcreteModel) -> Decisions:
         on_demand = np.minimum(on_demand, _whole(use[0] - reserved[:, None], increment))
         spot = np.minimum(spot, _whole(use[1], increment))
     decided = Decisions(
-        replicas, _shed(data, m), _served(data, m, m.served), reserved, on_demand, spot
+        replicas, _shed(data, m), _served(data, m, m.served, 1.0), reserved, on_demand, spot
     )
     return _when_risen(data, m, decided) if data.limits.rising else decided
 
@@ -47,7 +47,7 @@ def _when_risen(data: ModelData, m: pyo.ConcreteModel, decided: Decisions) -> De
     return replace(
         decided,
         extra=_needed(data, decided, extra.reshape(decided.replicas.shape)),
-        served_when_risen=_served(data, m, m.served_when_risen),
+        served_when_risen=_served(data, m, m.served_when_risen, 1.0 + data.limits.rise),
     )
 
 
@@ -89,11 +89,11 @@ def _shed(data: ModelData, m: pyo.ConcreteModel) -> Floats:
     wanted = data.wanted
     shed = np.zeros_like(wanted.demand)
     shed[wanted.demand > 0] = np.maximum(_values(m.shed), 0.0)
-    return shed
+    return shed * wanted.demand
 
 
-def _served(data: ModelData, m: pyo.ConcreteModel, variables: Any) -> Floats | None:
-    """(C, K, T) requests per second; 0 where the requests of a workload are alike."""
+def _served(data: ModelData, m: pyo.ConcreteModel, variables: Any, factor: float) -> Floats | None:
+    """(C, K, T) requests per second of demands times a factor; 0 where requests are alike."""
     if variable_bounds.alike(data).all():
         return None
     classes = {name: k for k, name in enumerate(m.CLASSES)}
@@ -102,4 +102,5 @@ def _served(data: ModelData, m: pyo.ConcreteModel, variables: Any) -> Floats | N
     served = np.zeros((*data.choices.rates.shape, len(data.horizon)))
     for (choice, name, period), variable in variables.items():
         served[choices[choice], classes[name], periods[period]] = max(variable.value, 0.0)
-    return served
+    asked = data.wanted.demand[:, None, :] * data.wanted.shares[:, :, None] * factor
+    return np.asarray(served * asked[data.choices.workload])

@@ -15,6 +15,9 @@ from planner.formulations.fleet import variable_bounds
 
 Terms = Iterable[tuple[float, Any]]
 """Coefficients and variables."""
+LEAST_LOAD = 1e-6
+"""Replicas that serving all of a class takes at least: solvers drop smaller coefficients, and a
+class would be served by no replica at all."""
 CAPACITY_TYPES = ("steady", "spot")
 """What a replica runs on: accelerators reserved or on demand, or those that can be taken away."""
 
@@ -168,22 +171,23 @@ def running(of: IndexSets, replicas: Any, rows: list[int], t: int, demand: float
 
 
 def refused(of: IndexSets, shed: Any, w: int, t: int, demand: float) -> Any:
-    """The part of the demand that is refused."""
-    return 1.0 / demand, shed[of.workload(w, t)]
+    """The part of a demand that is refused; the variable is a part of what is asked for."""
+    return float(of.data.wanted.demand[w, t] / demand), shed[of.workload(w, t)]
 
 
-def serving(of: IndexSets, served: Any, at: tuple[int, int, int], demand: float) -> Terms:
+def serving(of: IndexSets, served: Any, at: tuple[int, int, int]) -> Terms:
     """Parts of a class's demand that the choices of its workload serve."""
     w, k, t = at
     for c in np.flatnonzero(of.data.choices.workload == w):
         index = (of.names.choices[c], of.names.classes[k], of.periods[t])
         if index in served:
-            yield 1.0 / (demand * of.data.wanted.shares[w, k]), served[index]
+            yield 1.0, served[index]
 
 
-def loading(of: IndexSets, served: Any, c: int, t: int) -> Terms:
-    """Replicas that are busy with what a choice serves, in parts of one."""
+def loading(of: IndexSets, served: Any, c: int, t: int, factor: float = 1.0) -> Terms:
+    """Replicas that are busy with what a choice serves of demands times a factor."""
     for k, name in enumerate(of.names.classes):
         index = (of.names.choices[c], name, of.periods[t])
         if index in served:
-            yield 1.0 / of.data.choices.rates[c, k], served[index]
+            load = of.demanded(c, k, t) * factor / float(of.data.choices.rates[c, k])
+            yield max(load, LEAST_LOAD), served[index]

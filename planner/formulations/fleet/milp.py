@@ -144,14 +144,11 @@ def _decisions(m: pyo.ConcreteModel, of: IndexSets) -> None:
     for (c, t), most in np.ndenumerate(of.most):
         m.replicas[of.choice(c, t)].bounds = (0, int(most))
     purchases.amounts(m, of)
-    most_refused = {
-        of.workload(w, t): float(of.data.wanted.demand[w, t] * of.data.wanted.shed_at_most[w])
-        for w, t in of.busy()
-    }
+    most_refused = {of.workload(w, t): float(of.data.wanted.shed_at_most[w]) for w, t in of.busy()}
     m.shed = pyo.Var(
         list(most_refused),
         bounds=lambda _, *at: (0.0, most_refused[at]),
-        doc="(F8) requests per second refused, no more than allowed",
+        doc="(F8) part of the demand that is refused, no more than allowed",
     )
 
 
@@ -169,15 +166,15 @@ def _coverage(m: pyo.ConcreteModel, of: IndexSets) -> None:
 
     m.served = pyo.Var(
         list(served),
-        bounds=lambda _, *at: (0.0, of.demanded(*served[at])),
-        doc="requests per second of this class that this deployment serves",
+        bounds=(0.0, 1.0),
+        doc="part of this class that this deployment serves",
     )
 
     @m.Constraint(list(classes), doc="(F1) every request class is served or refused")
     def class_covered(m: Any, *at: Any) -> Any:
         w, k, t = classes[at]
         demand = wanted.demand[w, t]
-        by_all = serving(of, m.served, (w, k, t), demand)
+        by_all = serving(of, m.served, (w, k, t))
         return total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part
 
     loaded = {of.choice(c, t): (c, t) for c, _, t in served.values()}

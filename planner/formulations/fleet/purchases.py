@@ -151,7 +151,10 @@ def objective(m: pyo.ConcreteModel, of: IndexSets) -> None:
     horizon, wanted = of.data.horizon, of.data.wanted
     m.dollars = pyo.Expression(expr=total(_paid(m, of)), doc="(F12) paid over the horizon")
     refusing = total(
-        (3600.0 * horizon.hours[t] * wanted.shed_dollars[w], m.shed[of.workload(w, t)])
+        (
+            3600.0 * horizon.hours[t] * wanted.demand[w, t] * wanted.shed_dollars[w],
+            m.shed[of.workload(w, t)],
+        )
         for w, t in of.busy()
     )
     m.best = pyo.Objective(expr=m.dollars + refusing, doc="(F12) least paid and refused")

@@ -51,22 +51,22 @@ def _coverage(m: pyo.ConcreteModel, of: IndexSets) -> None:
 
     m.served_when_risen = pyo.Var(
         list(served),
-        bounds=lambda _, *at: (0.0, of.demanded(*served[at]) * risen),
-        doc="requests per second of this class that this deployment then serves",
+        bounds=(0.0, 1.0),
+        doc="part of this class that this deployment then serves",
     )
 
     @m.Constraint(list(classes), doc="(F9) every class is covered when the workload rises")
     def class_covered_when_risen(m: Any, *at: Any) -> Any:
         w, k, t = classes[at]
         demand = wanted.demand[w, t] * risen
-        by_all = serving(of, m.served_when_risen, (w, k, t), demand)
+        by_all = serving(of, m.served_when_risen, (w, k, t))
         return total([*by_all, refused(of, m.shed, w, t, demand)]) >= 1.0
 
     loaded = {of.choice(c, t): (c, t) for c, _, t in served.values()}
 
     @m.Constraint(list(loaded), doc="(F9) replicas and extra ones serve no more than they can")
     def within_capacity_when_risen(m: Any, *at: Any) -> Any:
-        busy = loading(of, m.served_when_risen, *loaded[at])
+        busy = loading(of, m.served_when_risen, *loaded[at], risen)
         more = [(-1.0, m.extra[at])] if at in m.extra else []
         return total([*busy, (-1.0, m.replicas[at]), *more]) <= 0.0
 
