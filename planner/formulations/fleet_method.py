@@ -74,7 +74,8 @@ def decide(
         progress=progress,
     )
     left = seconds - (time.perf_counter() - started)
-    if twice and result.status in ("time_limit", "no_solution_in_time") and left > 1.0:
+    # That there is no plan is told where both say so.
+    if twice and result.status != "optimal" and left > 1.0:
         second = _milp(data, left, gap, labels)
         result = algorithm.better(result, second, gap)
     return result, shadow

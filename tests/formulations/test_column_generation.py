@@ -237,6 +237,31 @@ def test_too_many_covers_are_refused() -> None:
     assert found.price[0] == bound[0] == 40.0
 
 
+@pytest.mark.parametrize("least", [0.0, 1.0])
+def test_who_wants_nothing_needs_no_item(least: float) -> None:
+    """A workload without a usable deployment is served where it has no demand."""
+    nothing = np.full((1, 1), np.inf), np.ones((1, 1)), np.zeros((1, 1))
+    task = Task(*nothing, *(np.array([x]) for x in (0.0, least, 0.0, 0.0)))
+    found, bound = cheapest(task)
+    covers = 0 if least else 1
+    assert len(found.price) == len(within(task, np.array([1.0]), 100).price) == covers
+    assert bound[0] == (np.inf if least else 0.0)
+
+
+def test_workloads_without_deployments_and_demand_stop_no_other() -> None:
+    """G calls a fleet infeasible only where F does."""
+    data = _large(1, 3, 2)
+    kept = data.choices.workload != 1
+    columns = {name: getattr(data.choices, name)[kept] for name in data.choices.__slots__}
+    demand = data.wanted.demand.copy()
+    demand[1] = 0.0
+    alone = replace(data, choices=replace(data.choices, **columns))
+    alone = replace(alone, wanted=replace(data.wanted, demand=demand))
+    result, _ = algorithm.solve(alone, relative_gap=0.0, time_limit_seconds=30)
+    assert result.status == "optimal"
+    assert result.objective == pytest.approx(milp.solve(alone).objective)
+
+
 def _large(seed: int, workloads: int, periods: int) -> ModelData:
     """Return a scarce fleet of one capacity type a pool, larger than brute force can do."""
     chance = np.random.default_rng(seed)

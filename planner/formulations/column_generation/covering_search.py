@@ -218,6 +218,7 @@ def _descend(search: _Search) -> Iterator[Covers]:
     counts = np.zeros(task.price.shape, dtype=np.int64)
     rows = np.arange(number)
     states = _States(rows, task.demand.copy(), task.least.copy(), np.zeros(number), counts)
+    yield _idle(search, states)
     for level in range(items):
         yield _shed(search, states)
         states = states.take(np.isfinite(search.ordered.price[states.task, level]))
@@ -226,6 +227,14 @@ def _descend(search: _Search) -> Iterator[Covers]:
         yield _finished(search, states, level)
         states = _extended(search, states, level)
     yield _shed(search, states)
+
+
+def _idle(search: _Search, states: _States) -> Covers:
+    """Return the covers of problems without items in which nothing is wanted."""
+    nothing = (states.rest <= 0) & (states.need <= 0)
+    chosen = states.take(nothing & ~np.isfinite(search.ordered.price[:, 0]))
+    kept = search.admit(chosen, chosen.price)
+    return Covers(chosen.task[kept], chosen.price[kept], chosen.counts[kept], np.zeros(len(kept)))
 
 
 def _shed(search: _Search, states: _States) -> Covers:
