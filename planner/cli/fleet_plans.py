@@ -87,16 +87,16 @@ def answer(path: Path, home: Path | None, results: Results, how: How, quiet: boo
     from planner.errors import InputError, PlannerError
 
     try:
-        plan = _planned(path, how, quiet)
+        asked, plan = _planned(path, how, quiet)
     except PlannerError as error:
         typer.echo(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
     _show(plan, quiet)
-    _write(plan, home, results)
+    _write(plan, home, results, [pool.accelerator or pool.name for pool in asked.pools])
     return plan.status
 
 
-def _planned(path: Path, how: How, quiet: bool) -> FleetPlan:
+def _planned(path: Path, how: How, quiet: bool) -> tuple[Fleet, FleetPlan]:
     from planner.api import solve_fleet
     from planner.io.fleet.fleet_file import open_fleet
 
@@ -104,7 +104,7 @@ def _planned(path: Path, how: How, quiet: bool) -> FleetPlan:
     asked = how.applied(asked)
     with at_work(path, asked, offers, quiet) as (offers, tell):
         tell("solving", math.nan, math.nan)
-        return solve_fleet(asked, offers, tell)
+        return asked, solve_fleet(asked, offers, tell)
 
 
 def _show(plan: FleetPlan, quiet: bool) -> None:
@@ -116,7 +116,9 @@ def _show(plan: FleetPlan, quiet: bool) -> None:
         show_fleet_plan(plan, Console(stderr=quiet))
 
 
-def _write(plan: FleetPlan, home: Path | None, results: Results) -> None:
+def _write(
+    plan: FleetPlan, home: Path | None, results: Results, accelerators: Sequence[str]
+) -> None:
     """Write whatever is asked for; pictures only of plans that were found."""
     if home is not None:
         plan.write(home)
@@ -128,17 +130,17 @@ def _write(plan: FleetPlan, home: Path | None, results: Results) -> None:
         if path is not None:
             write(path)
     if results.plot or results.stack:
-        _draw(plan, results)
+        _draw(plan, results, accelerators)
 
 
-def _draw(plan: FleetPlan, results: Results) -> None:
+def _draw(plan: FleetPlan, results: Results, accelerators: Sequence[str]) -> None:
     from planner.reporting.plots.fleet_plan import plot_use, plot_workloads
 
     for path, draw in ((results.plot, plot_use), (results.stack, plot_workloads)):
         if path is None:
             continue
         if plan.found:
-            draw(path, plan)
+            draw(path, plan, accelerators=accelerators)
         else:
             typer.echo(f"{path}: not drawn, since there is no plan to draw.", err=True)
 

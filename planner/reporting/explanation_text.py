@@ -55,6 +55,17 @@ def value(plan: Plan, objective: float) -> str:
     return number_format.objective(plan.objective_name, objective)
 
 
+def assumed(key: str, value: float) -> str:
+    """Write the value that a field of an instance has, called by its last key, in its unit."""
+    if key.startswith("tokens_per_second"):
+        return number_format.quantity(value, "tok/s")
+    if key == "dollars_per_gpu_hour":
+        return f"{number_format.dollars(value)}/h each"
+    if key in ("usable_memory_fraction", "acceptance"):
+        return number_format.share(value)
+    return number_format.plain(value)
+
+
 def loses(plan: Plan, one: RunnerUp) -> str:
     """Say what a runner-up misses, or by how much it is worse than the plan."""
     if one.misses:

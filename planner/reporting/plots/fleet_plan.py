@@ -11,17 +11,31 @@ import numpy as np
 
 from planner.errors import InputError, Problem
 from planner.plans.fleet_plan import MARKETS, FleetPlan, Floats, Ints
-from planner.reporting.plots.style import COLOURS, GREY, figure
+from planner.reporting.plots.style import (
+    COLOURS,
+    GREY,
+    LEGEND_SIZE,
+    breadth,
+    figure,
+    put_legend,
+    put_title,
+    root,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PAGE_WIDTH = 7.0
 """Inches of a page's two columns."""
-INCHES_PER_LETTER = 0.058
-"""Of the letters of axes."""
-LONGEST_LABEL = 22
+LETTERS = 7.0
+"""Points of the letters of axes."""
+LONGEST_PERIOD = 1.3
+"""Inches of a period's name."""
+LONGEST_WORKLOAD = 2.0
+"""Inches of a workload's name."""
+NAME_SHARE = 0.3
+"""Most of the picture's width that names of pools take."""
 MOST_NAMED = 6
 """Workloads with a colour of their own."""
 OTHERS = "#C8C8C8"
@@ -29,8 +43,10 @@ MOST_POOLS = 12
 """Pools with an area of their own."""
 MOST_ROWS = 40
 """Pools of the heat map."""
-MOST_WRITTEN = 24
-"""Periods up to which cells of the heat map have numbers."""
+NUMBERS = 6.0
+"""Points of the numbers in the heat map, which has them where its cells are wide enough."""
+MOST_SEPARATED = 72
+"""Periods up to which cells of the heat map are set apart."""
 STEPS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 96, 120, 168, 336)
 """Periods between two that are named on an axis: parts and multiples of a day."""
 LINES: tuple[Any, ...] = ((0, (1, 1)), (0, (4, 1.5)), "-")
@@ -40,7 +56,12 @@ NEAR = 1.25
 """Times the highest of a pool up to which its limit is drawn."""
 
 
-def plot_use(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH) -> None:
+def plot_use(
+    path: str | Path,
+    plan: FleetPlan,
+    width: float = PAGE_WIDTH,
+    accelerators: Sequence[str] = (),
+) -> None:
     """Draw a heat map: the part of each pool's accelerators in use, period by period.
 
     Where a pool has no limit, the part of its own peak is drawn.
@@ -53,6 +74,8 @@ def plot_use(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH) -> No
         A plan that was found.
     width : float
         Inches; the size of letters does not change with it.
+    accelerators : sequence of str
+        That of each pool, named beside pools that are called otherwise.
 
     Raises
     ------
@@ -69,21 +92,28 @@ def plot_use(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH) -> No
     share = 100.0 * used / np.where(limit > 0, limit, 1.0)[:, None]
     with figure(path, width, 0.24 * len(pools) + 1.15) as axes:
         cells = axes.imshow(share, aspect="auto", cmap="YlGnBu", vmin=0, vmax=100)
-        names = [_pool_name(plan, p, most) for p, most in zip(pools.tolist(), peak, strict=True)]
+        called = _called(plan, accelerators)
+        names = [
+            _fitted(called[p], f", {_size(plan, p, most)}", NAME_SHARE * width, LETTERS)
+            for p, most in zip(pools.tolist(), peak, strict=True)
+        ]
         axes.set_yticks(range(len(pools)), names)
-        room = width - 1.2 - INCHES_PER_LETTER * max(map(len, names))
+        room = width - 1.2 - max(breadth(name, LETTERS) for name in names)
         _name_periods(axes, plan.periods, room, 0.0)
         _separate(axes, share.shape)
-        if share.shape[1] <= MOST_WRITTEN:
+        if room / share.shape[1] >= breadth("100", NUMBERS) + 0.03:
             _write_numbers(axes, share)
         axes.set_xlabel("period")
-        axes.set_title(f"GPUs in use, {plan.fleet}{_left_out(pools, plan)}", loc="left")
-        whole = axes.get_figure(root=True)
-        assert whole is not None
-        whole.colorbar(cells, ax=axes, label="% in use", pad=0.02, fraction=0.04)
+        root(axes).colorbar(cells, ax=axes, label="% of GPUs in use", pad=0.02, fraction=0.04)
+        put_title(axes, f"GPUs in use, {plan.fleet}", _left_out(len(pools), len(plan.pools)))
 
 
-def plot_workloads(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH) -> None:
+def plot_workloads(
+    path: str | Path,
+    plan: FleetPlan,
+    width: float = PAGE_WIDTH,
+    accelerators: Sequence[str] = (),
+) -> None:
     """Draw, for each pool, which workloads occupy how many accelerators, and what is bought.
 
     Parameters
@@ -94,6 +124,8 @@ def plot_workloads(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH)
         A plan that was found.
     width : float
         Inches; the size of letters does not change with it.
+    accelerators : sequence of str
+        That of each pool, named beside pools that are called otherwise.
 
     Raises
     ------
@@ -105,28 +137,40 @@ def plot_workloads(path: str | Path, plan: FleetPlan, width: float = PAGE_WIDTH)
     _insist(path, plan)
     labels, groups, colours = _grouped(plan)
     used = _used(plan, groups, len(labels))
-    pools = _largest(used.sum(axis=0) @ plan.hours, MOST_POOLS)
+    weight = used.sum(axis=0) @ plan.hours
+    taken = weight > 0
+    taken[plan.purchases.pool[plan.purchases.gpus > 0]] = True
+    pools = np.intersect1d(_largest(np.where(taken, weight, -1.0), MOST_POOLS), *taken.nonzero())
     columns = 1 if len(pools) <= 3 else 2
-    rows = math.ceil(len(pools) / columns)
+    rows = max(1, math.ceil(len(pools) / columns))
+    called = _called(plan, accelerators)
     with figure(path, width, 1.35 * rows + 0.75) as axes:
-        whole = axes.get_figure(root=True)
-        assert whole is not None
+        unused = [called[p] for p in np.flatnonzero(~taken).tolist()]
+        notes = (_left_out(len(pools), int(taken.sum())), f"unused: {', '.join(unused)}")
+        put_title(axes, f"GPUs by workload, {plan.fleet}", *notes[: 1 + bool(unused)])
+        if not len(pools):
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "no GPUs", ha="center", va="center")
+            return
+        whole = root(axes)
         axes.remove()
         grid = whole.subplots(rows, columns, sharex=True, squeeze=False)
         limited = False
         for place, pool in zip(grid.flat, pools.tolist(), strict=False):
             limited |= _area(place, plan, pool, used[:, pool], colours)
+            supply = plan.supply[pool]
+            size = f", {supply:,.0f} GPUs" if math.isfinite(supply) else ""
+            name = _fitted(called[pool], size, width / columns - 0.6, LETTERS)
+            place.set_title(name, loc="left", fontsize=LETTERS)
         for place in list(grid.flat)[len(pools) :]:
             place.remove()
-        room = width / columns - 0.7
         for column in range(columns):
             last = grid[(len(pools) - 1 - column) // columns][column]
-            _name_periods(last, plan.periods, room, 0.5)
+            _name_periods(last, plan.periods, width / columns - 0.7, 0.5)
             last.tick_params(labelbottom=True)
             last.set_xlabel("period")
-        title = f"GPUs by workload, {plan.fleet}{_left_out(pools, plan)}"
-        whole.suptitle(title, x=0.01, ha="left", fontsize=8)
-        _explain(whole, _handles(plan, labels, colours, limited), width)
+        markets = np.unique(plan.purchases.market[plan.purchases.gpus > 0]).tolist()
+        put_legend(whole, _marks(labels, colours, markets, limited))
 
 
 def _insist(path: str | Path, plan: FleetPlan) -> None:
@@ -149,25 +193,35 @@ def _largest(weight: Floats, most: int) -> Ints:
     return np.sort(np.argsort(-weight, kind="stable")[:most])
 
 
-def _left_out(shown: Ints, plan: FleetPlan) -> str:
-    more = len(plan.pools) - len(shown)
-    return f" (the {len(shown)} most used of {len(plan.pools)} pools)" if more else ""
+def _left_out(shown: int, pools: int) -> str:
+    return f"the {shown} most used of {pools} pools" if shown < pools else ""
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+def _called(plan: FleetPlan, accelerators: Sequence[str]) -> list[str]:
+    """Return what pools are called: name and, where it is another word, the accelerator."""
+    known = accelerators or plan.pools
+    return [
+        name if name == accelerator else f"{name} ({accelerator})"
+        for name, accelerator in zip(plan.pools, known, strict=True)
+    ]
 
 
-def _pool_name(plan: FleetPlan, pool: int, peak: float) -> str:
+def _fitted(name: str, rest: str, inches: float, size: float) -> str:
+    """Return a name and what follows it; where room is short, the name is cut."""
+    return shortened(name, inches - breadth(rest, size), size) + rest
+
+
+def _size(plan: FleetPlan, pool: int, peak: float) -> str:
     supply = plan.supply[pool]
-    size = f"of {supply:,.0f}" if math.isfinite(supply) else f"of peak {peak:,.0f}"
-    return f"{_short(plan.pools[pool])}, {size}"
+    if math.isfinite(supply):
+        return f"of {supply:,.0f}"
+    return f"of peak {peak:,.0f}" if peak else "unused"
 
 
 def _name_periods(axes: Axes, names: Sequence[str], room: float, offset: float) -> None:
     """Name as many periods as there is room for, at regular distances."""
-    letters = [_short(name) for name in names]
-    each = INCHES_PER_LETTER * max(map(len, letters)) + 0.12
+    letters = [shortened(name, min(LONGEST_PERIOD, room), LETTERS) for name in names]
+    each = max(breadth(text, LETTERS) for text in letters) + 0.12
     fits = max(1, int(room / each))
     steps = (step for step in STEPS if math.ceil(len(names) / step) <= fits)
     step = next(steps, math.ceil(len(names) / fits))
@@ -180,7 +234,7 @@ def _separate(axes: Axes, shape: tuple[int, ...]) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_yticks(np.arange(1, shape[0]) - 0.5, minor=True)
-    if shape[1] <= 3 * MOST_WRITTEN:
+    if shape[1] <= MOST_SEPARATED:
         axes.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=0.8)
     axes.tick_params(which="minor", length=0)
@@ -191,7 +245,7 @@ def _write_numbers(axes: Axes, share: Floats) -> None:
     for (row, column), value in np.ndenumerate(share):
         colour = "white" if value > 62 else "black"
         text = f"{value:.0f}"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=6)
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=NUMBERS)
 
 
 def _grouped(plan: FleetPlan) -> tuple[list[str], Ints, list[str]]:
@@ -203,7 +257,9 @@ def _grouped(plan: FleetPlan) -> tuple[list[str], Ints, list[str]]:
     order = np.argsort(-weight, kind="stable")
     groups = np.full(len(weight), named)
     groups[order[:named]] = np.arange(named)
-    labels = [_short(plan.workloads[w]) for w in order[:named].tolist()]
+    labels = [
+        shortened(plan.workloads[w], LONGEST_WORKLOAD, LEGEND_SIZE) for w in order[:named].tolist()
+    ]
     colours = list(COLOURS[:named])
     if named < len(weight):
         labels.append(f"{len(weight) - named:,} others")
@@ -228,9 +284,6 @@ def _area(axes: Axes, plan: FleetPlan, pool: int, used: Floats, colours: list[st
         axes.step(edges, _steps(bought), where="post", color="black", lw=0.9, ls=LINES[market])
         top = max(top, bought.max())
     supply = plan.supply[pool]
-    name = _short(plan.pools[pool])
-    if math.isfinite(supply):
-        name = f"{name}, {supply:,.0f} GPUs"
     near = bool(supply <= NEAR * top)
     if near:
         axes.axhline(supply, color=LIMIT, lw=1.0, ls=LIMIT_LINE)
@@ -238,7 +291,6 @@ def _area(axes: Axes, plan: FleetPlan, pool: int, used: Floats, colours: list[st
     axes.set_xlim(0, edges[-1])
     axes.set_ylim(0, max(top, 1.0) * 1.06)
     axes.set_ylabel("GPUs")
-    axes.set_title(name, loc="left", fontsize=7)
     axes.locator_params(axis="y", nbins=5, integer=True)
     return near
 
@@ -256,27 +308,19 @@ def _bought(plan: FleetPlan, pool: int) -> Iterator[tuple[int, Floats]]:
             yield market, total
 
 
-def _handles(plan: FleetPlan, labels: list[str], colours: list[str], limited: bool) -> list[Any]:
+def _marks(
+    labels: list[str], colours: list[str], markets: list[int], limited: bool
+) -> list[tuple[Any, str]]:
     """Return what the legend explains: colours, and the lines that occur."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     pairs = zip(labels, colours, strict=True)
-    handles: list[Any] = [Patch(color=colour, label=label) for label, colour in pairs]
-    names = ("bought reserved", "on demand, on top", "spot, on top")
-    for market in np.unique(plan.purchases.market).tolist():
-        line = Line2D([], [], color="black", lw=0.9, ls=LINES[market], label=names[market])
-        handles.append(line)
+    marks: list[tuple[Any, str]] = [(Patch(color=colour), label) for label, colour in pairs]
+    for market in markets:
+        line = Line2D([], [], color="black", lw=0.9, ls=LINES[market])
+        word = "bought" if market == markets[0] else "with"
+        marks.append((line, f"{word} {MARKETS[market].replace('-', ' ')}"))
     if limited:
-        handles.append(Line2D([], [], color=LIMIT, lw=1.0, ls=LIMIT_LINE, label="all there are"))
-    return handles
-
-
-def _explain(whole: Figure, handles: list[Any], width: float) -> None:
-    """Put the legend below the picture, as wide as it goes."""
-    widest = max(len(handle.get_label()) for handle in handles)
-    columns = max(1, int(width / (widest * 0.052 + 0.5)))
-    rows = math.ceil(len(handles) / columns)
-    whole.set_figheight(whole.get_figheight() + 0.14 * rows)
-    style: dict[str, Any] = {"frameon": False, "handlelength": 2.2}
-    whole.legend(handles=handles, loc="outside lower center", ncols=columns, **style)
+        marks.append((Line2D([], [], color=LIMIT, lw=1.0, ls=LIMIT_LINE), "all there are"))
+    return marks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,29 @@ from typing import TYPE_CHECKING, Any
 from planner.analysis.frontier import Frontier, cost_of, speed_of
 from planner.analysis.parameter_sweep import Over
 from planner.plans.plan import Plan
-from planner.reporting.plots.style import COLOURS, COLUMN_WIDTH, GREY, LINES, MARKERS, figure
+from planner.reporting import number_format
+from planner.reporting.plots.style import (
+    COLOURS,
+    COLUMN_WIDTH,
+    GREY,
+    LINES,
+    MARKERS,
+    figure,
+    put_legend,
+    put_title,
+    root,
+)
 from planner.reporting.words import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 DOTTED_POINTS = 80
 """Points of a frontier above which a dot for each would hide the staircases."""
-MOST_INSIDE = 3
-"""Lines above which the legend stands below the picture."""
+MOST_LIMITS = 4
+"""Targets or ceilings that are all named."""
+LIMIT: dict[str, Any] = {"color": GREY, "lw": 0.7, "ls": (0, (2, 2))}
 MOST_LABELS = 7
 """Lines above which those of a field's values share one scale of colours, and few are named."""
 
@@ -82,19 +95,21 @@ def plot_frontiers(
     with figure(path, width) as axes:
         graded = bool(field) and len(lines) > MOST_LABELS
         dots = all(len(line.frontier.points) <= DOTTED_POINTS for line in lines)
+        marks = []
         for index, line in enumerate(lines):
             style = _style(index, len(lines), graded)
-            _staircase(axes, line.frontier, style, _named(index, lines, graded), dots)
-        _limits(axes, [line.frontier for line in lines])
+            drawn = _staircase(axes, line.frontier, style, dots)
+            if len(lines) > 1 and (not graded or index in _picks(len(lines))):
+                marks.append((drawn, line.label))
         axes.set_xscale("log")
         axes.set_yscale("log")
         _decimals(axes)
         axes.set_xlabel(UNITS["tokens_per_second_per_request"])
         axes.set_ylabel(UNITS["dollars_per_million_tokens"])
-        one = lines[0].frontier.points[0]
-        title = f"Cost and speed, {one.instance}" if len(lines) == 1 or field else "Cost and speed"
-        axes.set_title(title, loc="left", pad=12)
-        _legend(axes, UNITS.get(_key(field), field) if field else None, len(lines))
+        names = dict.fromkeys(line.frontier.points[0].instance for line in lines)
+        put_title(axes, "Cost and speed", next(iter(names)) if len(names) == 1 else "")
+        marks += [*_points(axes, len(lines) > 1), *_limits(axes, [one.frontier for one in lines])]
+        put_legend(root(axes), marks, UNITS.get(_key(field), field))
 
 
 def plot_best(path: str | Path, found: Sequence[Over], width: float = COLUMN_WIDTH) -> None:
@@ -120,20 +135,21 @@ def plot_best(path: str | Path, found: Sequence[Over], width: float = COLUMN_WID
     aims = {plan.objective_name for plan in plans}
     aim = aims.pop() if len(aims) == 1 else "dollars_per_million_tokens"
     with figure(path, width) as axes:
+        marks = []
         for index, over in enumerate(found):
             pairs = _pairs(over)
             style = _style(index, len(found), False) | {"marker": MARKERS[index % len(MARKERS)]}
             x, y = [value for value, _ in pairs], [getattr(plan, aim) for _, plan in pairs]
-            axes.plot(x, y, label=pairs[0][1].instance, ms=3, **style)
+            (line,) = axes.plot(x, y, ms=3, **style)
+            marks.append((line, pairs[0][1].instance))
         field = found[0].field
         _scale(axes.set_xscale, [value for over in found for value, _ in _pairs(over)])
         _scale(axes.set_yscale, [getattr(plan, aim) for plan in plans])
         _decimals(axes)
         axes.set_xlabel(UNITS.get(_key(field), field))
         axes.set_ylabel(UNITS[aim])
-        name = f" of {plans[0].instance}" if len(found) == 1 else ""
-        axes.set_title(f"The best plan{name}", loc="left")
-        _legend(axes, None, len(found))
+        put_title(axes, "The best plan", plans[0].instance if len(found) == 1 else "")
+        put_legend(root(axes), marks if len(found) > 1 else [])
 
 
 def _key(field: str) -> str:
@@ -155,17 +171,16 @@ def _style(index: int, lines: int, graded: bool) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "ls": LINES[index % len(LINES)]}
 
 
-def _named(index: int, lines: Sequence[Line], graded: bool) -> str:
-    """Return what the legend calls a line; of many values it names the ends and some between."""
-    last = len(lines) - 1
-    picks = {round(last * part / (MOST_LABELS - 1)) for part in range(MOST_LABELS)}
-    return lines[index].label if not graded or index in picks else "_"
+def _picks(lines: int) -> set[int]:
+    """Return which of many values' lines are named: the ends and some between."""
+    return {round((lines - 1) * part / (MOST_LABELS - 1)) for part in range(MOST_LABELS)}
 
 
-def _staircase(axes: Axes, found: Frontier, style: dict[str, Any], label: str, dots: bool) -> None:
+def _staircase(axes: Axes, found: Frontier, style: dict[str, Any], dots: bool) -> Line2D:
+    """Draw a frontier and the points of it that were asked for; return its line."""
     speeds = [speed_of(point) for point in found.points]
     costs = [cost_of(point) for point in found.points]
-    axes.plot(speeds, costs, drawstyle="steps-pre", label=label, zorder=3, **style)
+    (line,) = axes.plot(speeds, costs, drawstyle="steps-pre", zorder=3, **style)
     if dots:
         axes.plot(speeds, costs, "o", ms=1.8, color=style["color"], zorder=3)
     target = found.instance.workload.tokens_per_second_per_request
@@ -174,65 +189,39 @@ def _staircase(axes: Axes, found: Frontier, style: dict[str, Any], label: str, d
         if point is not None:
             at = [speed_of(point)], [cost_of(point)]
             axes.plot(*at, marker, ms=size, color=style["color"], mec="white", mew=0.7, zorder=4)
+    return line
 
 
-def _limits(axes: Axes, frontiers: Sequence[Frontier]) -> None:
-    """Draw every target and ceiling once, with its number."""
+def _limits(axes: Axes, frontiers: Sequence[Frontier]) -> Iterator[tuple[Line2D, str]]:
+    """Draw every target and ceiling once; yield them, and what the legend says of them."""
     asked = [found.instance for found in frontiers]
     targets = {one.workload.tokens_per_second_per_request for one in asked}
-    known = sorted(target for target in targets if target is not None)
-    for target in known:
-        # Above the picture, where no line runs; of several, the first says what they are.
-        lead = target == known[0]
-        axes.axvline(target, color=GREY, lw=0.7, ls=(0, (2, 2)), zorder=1)
-        axes.annotate(
-            f"target {target:,.4g}" if lead else f"{target:,.4g}",
-            (target, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(5 if lead and len(known) > 1 else 0, 1),
-            textcoords="offset points",
-            ha="right" if lead and len(known) > 1 else "center",
-            va="bottom",
-            color=GREY,
-            fontsize=6.5,
-        )
+    if known := sorted(target for target in targets if target is not None):
+        line, *_ = [axes.axvline(target, zorder=1, **LIMIT) for target in known]
+        yield line, f"target {_all([f'{target:,.4g}' for target in known])} tokens/s"
     ceilings = {one.dollars_per_million_tokens_at_most for one in asked}
-    for ceiling in sorted(ceiling for ceiling in ceilings if ceiling is not None):
-        axes.axhline(ceiling, color=GREY, lw=0.7, ls=(0, (2, 2)), zorder=1)
-        axes.annotate(
-            f"at most ${ceiling:,.6g}",
-            (0, ceiling),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, 2),
-            textcoords="offset points",
-            color=GREY,
-            fontsize=6.5,
-        )
+    if prices := sorted(ceiling for ceiling in ceilings if ceiling is not None):
+        line, *_ = [axes.axhline(price, zorder=1, **LIMIT) for price in prices]
+        yield line, f"at most {_all([f'${price:,.6g}' for price in prices])} per million tokens"
 
 
-def _legend(axes: Axes, title: str | None, lines: int) -> None:
-    """Explain lines where there are several, and the marks that occur."""
+def _all(values: Sequence[str]) -> str:
+    """Name all of a few values, the ends of many."""
+    few = len(values) <= MOST_LIMITS
+    return number_format.listed(list(values)) if few else f"{values[0]} to {values[-1]}"
+
+
+def _points(axes: Axes, several: bool) -> Iterator[tuple[Line2D, str]]:
+    """Yield the marks at points that occur, and what they mean."""
     from matplotlib.lines import Line2D
 
-    handles, labels = axes.get_legend_handles_labels() if lines > 1 else ([], [])
-    marks = {line.get_marker() for line in axes.get_lines() if line.get_markersize() > 5}
+    drawn = axes.get_lines()
+    # With one line, a mark has its colour; with several, each has its own line's.
+    colour = GREY if several else drawn[0].get_color()
+    marks = {line.get_marker() for line in drawn if line.get_markersize() > 5}
     for marker, size, name in (("o", 5.5, "cheapest at the target"), ("*", 8.5, "preferred")):
         if marker in marks:
-            handles.append(Line2D([], [], ls="", marker=marker, ms=size, color=GREY, mec="white"))
-            labels.append(name)
-    if not handles:
-        return
-    style = {"title": title, "title_fontsize": 6.5, "frameon": False, "handlelength": 2.6}
-    if lines <= MOST_INSIDE:
-        axes.legend(handles, labels, loc="best", borderaxespad=0.2, labelspacing=0.3, **style)
-        return
-    whole = axes.get_figure(root=True)
-    assert whole is not None
-    widest = max(map(len, labels))
-    columns = max(1, int(whole.get_figwidth() * 72 / (widest * 3.6 + 34)))
-    rows = math.ceil(len(labels) / columns)
-    whole.set_figheight(whole.get_figheight() + 0.13 * (rows + bool(title)))
-    whole.legend(handles, labels, loc="outside lower center", ncols=columns, **style)
+            yield Line2D([], [], ls="", marker=marker, ms=size, color=colour, mec="white"), name
 
 
 def _scale(put: Callable[[str], None], values: Sequence[Any]) -> None:
