@@ -26,6 +26,24 @@ def reason_of(error: Exception | str) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
 
 
+CONTROLS = "\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+"""Characters that drive a terminal, break or turn a line, or are halves of characters."""
+_CONTROL = re.compile(f"[{CONTROLS}]")
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text that drives no terminal: control characters by their escapes, as `\x1b`.
+
+    Parameters
+    ----------
+    text : str
+        Such as the name of somebody's file.
+    keep : str
+        Control characters that stay.
+    """
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
 class PlannerError(Exception):
     """Base of every error the planner raises on purpose."""
 
@@ -48,9 +66,10 @@ class Problem:
     """Line of the field, counted from 1; 0 when unknown."""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        head = ": ".join(part for part in (place, self.field) if part)
-        found = f"found {self.found}, " if self.found else ""
+        file = printable(self.file)
+        place = f"{file}:{self.line}" if self.line else file
+        head = ": ".join(part for part in (place, printable(self.field)) if part)
+        found = f"found {printable(self.found)}, " if self.found else ""
         text = (
             f"{head}: {found}expected {self.expected}."
             if head
@@ -99,7 +118,9 @@ class OutputError(PlannerError):
     @classmethod
     def at(cls, path: object, error: Exception | str, other: str = "file") -> OutputError:
         """Return the error of a path that cannot be written, with what to do."""
-        return cls(f"{path}: cannot write here ({reason_of(error)}). Name another {other}.")
+        return cls(
+            f"{printable(str(path))}: cannot write here ({reason_of(error)}). Name another {other}."
+        )
 
 
 class SolverError(PlannerError):

@@ -64,6 +64,13 @@ def _options(
     """Find the cheapest way to serve a language model that is still fast enough."""
 
 
+def say(text: str, err: bool = False) -> None:
+    """Print a message; names in it drive no terminal."""
+    from planner.errors import printable
+
+    typer.echo(printable(text, keep="\n"), err=err)
+
+
 def exit_code(statuses: Iterable[str]) -> int:
     """Return the exit code for plans of these statuses."""
     found = set(statuses)

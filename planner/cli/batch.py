@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.app import EXIT_CODES, app, exit_code, say
 
 INTERRUPTED = 130
 EXAMPLES = (
@@ -113,7 +113,7 @@ def _stopped_kindly(csv: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(STOPPED.format(csv=csv), err=True)
+        say(STOPPED.format(csv=csv), err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.app import EXIT_CODES, app, exit_code, say
 
 if TYPE_CHECKING:
     from planner.analysis.explanation.explain import Explanation
@@ -71,26 +71,24 @@ def _explained(instance: Instance, added: list[str], by: float) -> Explanation:
 @contextmanager
 def _progress(instance: Instance) -> Iterator[Callable[[float], None]]:
     """Show how far the work is; only a terminal sees it."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from planner.reporting.terminal.console import progress_bar
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"Explaining {instance.name}", total=1.0)
         yield lambda done: bar.update(task, completed=done)
 
 
 def _show(found: Explanation) -> None:
-    from rich.console import Console
-
+    from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.explanation import show_explanation
     from planner.reporting.terminal.plan import show_plan
 
     if found.found:
-        show_explanation(found, Console())
+        show_explanation(found, PlainConsole())
     elif found.diagnosis is not None:
-        typer.echo(found.diagnosis.text())
+        say(found.diagnosis.text())
     else:
-        show_plan(found.plan, Console())
+        show_plan(found.plan, PlainConsole())
 
 
 def _write(found: Explanation, json_: Path | None, csv: Path | None, plot: Path | None) -> None:
@@ -103,4 +101,4 @@ def _write(found: Explanation, json_: Path | None, csv: Path | None, plot: Path 
 
         plot_tornado(plot, found)
     elif plot is not None:
-        typer.echo(f"{plot}: not drawn, since there is no plan.", err=True)
+        say(f"{plot}: not drawn, since there is no plan.", err=True)

@@ -94,11 +94,12 @@ def _progress(name: str, quiet: bool) -> Iterator[Tell]:
     from threading import Timer
     from time import monotonic
 
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.text import Text
 
-    console = Console(stderr=True, quiet=quiet, highlight=False)
+    from planner.reporting.terminal.console import PlainConsole
+
+    console = PlainConsole(stderr=True, quiet=quiet, highlight=False)
     seen = TextColumn("{task.description}", markup=False)
     live = console.is_terminal and not quiet
     bar = Progress(SpinnerColumn(), seen, TimeElapsedColumn(), console=console, transient=True)

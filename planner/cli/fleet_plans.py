@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from planner.cli.app import say
 from planner.cli.fleet_options import How, at_work, offered
 from planner.cli.outputs import check_places, make_folder
 
@@ -89,7 +88,7 @@ def answer(path: Path, home: Path | None, results: Results, how: How, quiet: boo
     try:
         asked, plan = _planned(path, how, quiet)
     except PlannerError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
     _show(plan, quiet)
     _write(plan, home, results, [pool.accelerator or pool.name for pool in asked.pools])
@@ -108,12 +107,11 @@ def _planned(path: Path, how: How, quiet: bool) -> tuple[Fleet, FleetPlan]:
 
 
 def _show(plan: FleetPlan, quiet: bool) -> None:
-    from rich.console import Console
-
+    from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.fleet_plan import show_fleet_plan
 
     if not (quiet and plan.found):
-        show_fleet_plan(plan, Console(stderr=quiet))
+        show_fleet_plan(plan, PlainConsole(stderr=quiet))
 
 
 def _write(
@@ -142,7 +140,7 @@ def _draw(plan: FleetPlan, results: Results, accelerators: Sequence[str]) -> Non
         if plan.found:
             draw(path, plan, accelerators=accelerators)
         else:
-            typer.echo(f"{path}: not drawn, since there is no plan to draw.", err=True)
+            say(f"{path}: not drawn, since there is no plan to draw.", err=True)
 
 
 def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
@@ -169,9 +167,9 @@ def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
     except InputError as error:
         raise InputError(located(error.problems, fleets[0])) from None
     proved = f" (gap {plan.gap:.2g})" if plan.found and not math.isnan(plan.gap) else ""
-    typer.echo(f"{plan.fleet}: {'does not hold' if findings else f'holds{proved}'}")
+    say(f"{plan.fleet}: {'does not hold' if findings else f'holds{proved}'}")
     for finding in findings:
-        typer.echo(f"  {finding}", err=True)
+        say(f"  {finding}", err=True)
     return len(findings)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.app import EXIT_CODES, app, exit_code, say
 from planner.cli.solve import search_progress
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _answered(
                 one = _answer(instance, field, values, best, shortlists, advance)
             found.append(_sourced(one, task.source))
         except PlannerError as error:
-            typer.echo(str(error), err=True)
+            say(str(error), err=True)
             found.append(failure(task, error))
     return found
 
@@ -237,7 +237,7 @@ def _draw(found: Sequence[Answer], path: Path, field: str, best: bool, width: fl
     )
 
     if not any(plan.found for one in found for plan in _plans(one)):
-        typer.echo(f"{path}: not drawn, since there is no point to draw.", err=True)
+        say(f"{path}: not drawn, since there is no point to draw.", err=True)
         return
     overs = [one for one in found if isinstance(one, Over) and any(p.found for p in _plans(one))]
     if best:
@@ -249,13 +249,12 @@ def _draw(found: Sequence[Answer], path: Path, field: str, best: bool, width: fl
 
 def _show(found: Sequence[Answer]) -> None:
     """Print a few points of every frontier, or the best plan at every value."""
-    from rich.console import Console
-
     from planner.analysis.frontier import Frontier
     from planner.analysis.parameter_sweep import Over
+    from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.plan import show_plan
 
-    console = Console()
+    console = PlainConsole()
     for one in found:
         if isinstance(one, Over):
             console.print(_values_table(one))

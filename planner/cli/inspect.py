@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app
+from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app, say
 
 if TYPE_CHECKING:
     from planner.problem.instance import Instance
@@ -33,12 +33,12 @@ def check(
     unread: set[str] = set()
     for name, findings in check_file(plan, _readable(instances, unread)):
         if name in unread:
-            typer.echo(f"{name}: not checked")
+            say(f"{name}: not checked")
             continue
         wrong += bool(findings)
-        typer.echo(f"{name}: {'holds' if not findings else 'does not hold'}")
+        say(f"{name}: {'holds' if not findings else 'does not hold'}")
         for finding in findings:
-            typer.echo(f"  {finding}", err=True)
+            say(f"  {finding}", err=True)
     raise typer.Exit(WRONG_INPUT if unread else NOT_SOLVED if wrong else 0)
 
 
@@ -52,7 +52,7 @@ def _readable(paths: list[Path], unread: set[str]) -> Iterator[Instance]:
         try:
             yield task.one_deployment()
         except InputError as error:
-            typer.echo(str(error), err=True)
+            say(str(error), err=True)
             unread.add(task.name()[0])
 
 
@@ -81,11 +81,10 @@ def catalogue_(
     ] = "all",
 ) -> None:
     """List what the catalogue holds, or show one entry with its sources."""
-    from rich.console import Console
-
     from planner.reporting.terminal.catalogue import show
+    from planner.reporting.terminal.console import PlainConsole
 
-    show(name, Console())
+    show(name, PlainConsole())
 
 
 @app.command(

@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
 from planner.batch.tasks import Tasks
+from planner.reporting.terminal.console import PlainConsole
 
 MOST_FAILURES = 20
 """Failures that are told one by one; the CSV has them all."""
@@ -33,7 +33,7 @@ class Progress:
 
     def __init__(self, tasks: Tasks, quiet: bool) -> None:
         self._tasks = tasks
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = PlainConsole(stderr=True, quiet=quiet, highlight=False)
         self._started = self._logged = time.monotonic()
         self.done = self.failed = self.kept = 0
         self._bar = Bar(

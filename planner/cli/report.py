@@ -64,9 +64,8 @@ def report(
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[float], None]]:
     """Show how far the work is; only a terminal sees it."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from planner.reporting.terminal.console import progress_bar
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"Explaining {name}", total=1.0)
         yield lambda done: bar.update(task, completed=done)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.app import EXIT_CODES, app, exit_code, say
 from planner.cli.fleet_options import Gap, How, Method, TimeLimit
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _solve_one(task: Task, solver: str | None, how: How, shortlists: ShortlistCa
             plan = solve_instance(instance, advance, shortlists)
         return replace(plan, source=task.source)
     except PlannerError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         return failure(task, error)
 
 
@@ -189,21 +189,19 @@ def search_progress(instance: Instance, times: int = 1) -> Iterator[Callable[[in
     if total < LONG_SEARCH:
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from planner.reporting.terminal.console import progress_bar
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"{total:,} deployments of {instance.name}", total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
 def _show(plan: Plan, quiet: bool) -> None:
-    from rich.console import Console
-
+    from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.plan import show_plan
 
     if plan.status not in ("input_error", "error") and not (quiet and plan.found):
-        show_plan(plan, Console(stderr=quiet))
+        show_plan(plan, PlainConsole(stderr=quiet))
 
 
 def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None:
@@ -216,11 +214,11 @@ def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None
     try:
         mixed = mixed_plan(task.one_deployment(), plan, shortlists)
     except PlannerError as error:  # The plan stands: this is said beside it.
-        typer.echo(f"What several kinds of deployments would cost is not known: {error}", err=True)
+        say(f"What several kinds of deployments would cost is not known: {error}", err=True)
         return
     if mixed is not None:
         less = 1.0 - mixed.dollars_per_hour / (plan.dollars_per_hour or 1.0)
-        typer.echo(
+        say(
             f"  Several kinds of deployments side by side: ${mixed.dollars_per_hour:,.2f}/h, "
             f"{less:.1%} less (`max_deployments: any`)."
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.app import EXIT_CODES, app, exit_code
+from planner.cli.app import EXIT_CODES, app, exit_code, say
 from planner.cli.fleet_options import (
     Gap,
     How,
@@ -312,16 +312,15 @@ def _best(statuses: Iterable[str]) -> str:
 
 
 def _show(found: Answers, quiet: bool) -> None:
-    from rich.console import Console
-
+    from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.fleet_plan import show_fleet_plan
     from planner.reporting.terminal.fleet_what_if import show_answer
 
     if found.plan is not None and not found.plan.found:
-        show_fleet_plan(found.plan, Console(stderr=quiet))
+        show_fleet_plan(found.plan, PlainConsole(stderr=quiet))
     if quiet:
         return
-    console = Console()
+    console = PlainConsole()
     for number, answer in enumerate(found.answers.values()):
         if number:
             console.print()
@@ -342,11 +341,11 @@ def _write(found: Answers, csv: Path | None, plot: Path | None) -> None:
     from planner.io.column_csv import write_frame
 
     if csv is not None and not found.answers:
-        typer.echo(f"{csv}: not written, since there is no plan.", err=True)
+        say(f"{csv}: not written, since there is no plan.", err=True)
     elif csv is not None:
         write_frame(csv, next(iter(found.newest().values())))
     if plot is not None and not set(found.statuses) & set(FOUND):
-        typer.echo(f"{plot}: not drawn, since there is no plan to draw.", err=True)
+        say(f"{plot}: not drawn, since there is no plan to draw.", err=True)
     elif plot is not None:
         _draw(plot, found.answers)
 

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -75,6 +76,9 @@ def open_result(path: str | Path) -> Iterator[TextIO]:
         Where the path cannot be written.
     """
     if str(path) == STDOUT:
+        if isinstance(sys.stdout, TextIOWrapper):
+            # Files are UTF-8 whatever the terminal knows, and so is what takes their place.
+            sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
     try:

@@ -41,12 +41,14 @@ def _not_found(plan: Plan) -> RenderableType:
     if found is not None:
         ways = "\n".join(f"  - {way}" for way in found["ways"].split("; "))
         body = Text(f"{found['why']}\n\n{found['opening']}\n{ways}")
-    return Panel(body, title=f"{plan.instance}: {plan.status}", title_align="left", style="red")
+    return Panel(
+        body, title=Text(f"{plan.instance}: {plan.status}"), title_align="left", style="red"
+    )
 
 
 def _found(plan: Plan) -> RenderableType:
     proved = "proved optimal" if plan.status == "optimal" else "not proved: time ran out"
-    title = f"{plan.instance}: {_money(plan)} ({proved})"
+    title = Text(f"{plan.instance}: {_money(plan)} ({proved})")
     body = Group(_answer(plan), Text(), _time(plan), Text(), _basis(plan), *_notes(plan))
     return Panel(body, title=title, title_align="left", expand=False, padding=(1, 2))
 
@@ -78,7 +80,7 @@ def _money(plan: Plan) -> str:
 def _answer(plan: Plan) -> Table:
     table = Table.grid(padding=(0, 2))
     copies = f"{plan.replicas} replica{'s' if plan.replicas != 1 else ''}"
-    table.add_row("Run", f"[bold]{copies} of {plan.transformer} on {plan.pool}[/bold]")
+    table.add_row("Run", Text(f"{copies} of {plan.transformer} on {plan.pool}", "bold"))
     table.add_row(
         "Each",
         f"{plan.gpus_per_replica} x {plan.accelerator}: tensor parallel {plan.tensor_parallel}, "
@@ -125,7 +127,7 @@ def _time(plan: Plan) -> Table:
         bar = "█" * round(BAR_WIDTH * min(1.0, seconds / total))
         name = "prompts of others" if term == "stall" else term
         table.add_row(name, _ms(seconds), Text(bar, style=COLOURS[term]))
-    table.add_row("[bold]per token[/bold]", f"[bold]{_ms(plan.tpot_seconds)}[/bold]", "")
+    table.add_row(Text("per token", "bold"), Text(_ms(plan.tpot_seconds), "bold"), "")
     return table
 
 
