@@ -72,10 +72,14 @@ def batch(
     from planner.batch.run import workers, write_plans
     from planner.batch.tasks import Tasks, find_instances
     from planner.batch.worker import Settings
+    from planner.cli.outputs import check_places
     from planner.cli.progress import Progress
 
     memory = None if memory_per_job is None else _bytes(memory_per_job)
-    tasks = Tasks(find_instances(paths))
+    files = find_instances(paths)
+    if not _holds_plans(csv):
+        check_places((), (), map(Path, files), [csv])
+    tasks = Tasks(files)
     folder = None if cache is None else str(cache)
     settings = Settings(time_limit_per_instance, folder, memory)
     with (
@@ -89,6 +93,18 @@ def batch(
         write_plans(tasks, results_file, worker_pool, shown.tell)
     shown.sum_up(csv)
     raise typer.Exit(exit_code(results_file.statuses))
+
+
+def _holds_plans(csv: Path) -> bool:
+    """Tell whether a file is of an earlier batch, which no instance reads."""
+    from planner.io.output import header
+    from planner.plans.plan import COLUMNS
+
+    try:
+        with csv.open("rb") as stream:
+            return stream.readline() == header(COLUMNS).encode()
+    except OSError:
+        return False
 
 
 def _bytes(text: str) -> int:

@@ -51,7 +51,7 @@ def explain(
     from planner.io.instance_file import file_of, read_instance
 
     part = _part(by)
-    check_places([path for path in (json_, csv, plot) if path is not None], (plot,))
+    check_places([path for path in (json_, csv, plot) if path is not None], (plot,), [instance])
     asked = read_instance(file_of(instance))
     added = [name.strip() for name in with_.split(",") if name.strip()]
     found = _explained(asked, added, part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from planner.cli.app import say
 from planner.cli.fleet_options import How, at_work, offered
-from planner.cli.outputs import check_places, make_folder
+from planner.cli.outputs import check_apart, check_places, make_folder
 
 if TYPE_CHECKING:
     from planner.plans.fleet_plan import FleetPlan
@@ -40,10 +40,15 @@ class Results:
         return {name: path for name, path in named.items() if path is not None}
 
 
-def homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
+def homes(fleets: Sequence[Path], results: Results, inputs: Sequence[Path]) -> list[Path | None]:
     """Refuse results that could not be written, and return the folder of each fleet's answer."""
+    from planner.plans.fleet_plan import FILES
+
     found = _homes(fleets, results)
-    for home in filter(None, found):
+    known = [home for home in found if home is not None]
+    inside = [home / name for home in known for name in FILES]
+    check_apart([*results.single().values(), *inside], inputs)
+    for home in known:
         make_folder(home)
     _insist(fleets, results)
     return found

@@ -83,8 +83,10 @@ def frontier(
     from planner.cli.outputs import check_places
 
     field, values = _field_and_values(over, best)
-    check_places([path for path in (csv, json_, plot) if path is not None], (plot,))
-    tasks = list(Tasks(find_instances(instances)))
+    files = find_instances(instances)
+    results = [path for path in (csv, json_, plot) if path is not None]
+    check_places(results, (plot,), map(Path, files))
+    tasks = list(Tasks(files))
     found = _answered(tasks, field, values, best, speed_exponent)
     if not quiet:
         _show(found)

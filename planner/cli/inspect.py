@@ -64,8 +64,10 @@ def estimate(
     """Time given deployments: columns transformer, accelerator, tensor_parallel, batch and more."""
     from planner.analysis.estimate import estimate as time_all
     from planner.analysis.estimate import read_deployments
+    from planner.cli.outputs import check_places
     from planner.io.output import write_rows
 
+    check_places([csv] if csv is not None else [], (), [deployments])
     table = time_all(read_deployments(deployments))
     columns = [str(name) for name in table.columns]
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]

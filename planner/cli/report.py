@@ -47,7 +47,7 @@ def report(
     from planner.reporting.html.page import report_of_plans, written
     from planner.reporting.html.report_data import gathered
 
-    check_places([output], ())
+    check_places([output], (), [subject])
     if subject.suffix.lower() == PLANS:
         write_text(output, report_of_plans(subject, title=title, date=date))
         return

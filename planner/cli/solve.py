@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.problem.instance import Instance
 
+PLAN = "plan.csv"
+"""Name of the plans' file in a folder."""
 LONG_SEARCH = 2_000_000
 """Deployments from which a search is long enough for a progress bar."""
 
@@ -95,7 +97,7 @@ def solve(
     fleets = [path for path in instances if asks_fleet(path)]
     results = Results(csv, purchases, service, plot, stack, folder)
     _insist(instances, fleets, results, json_)
-    places = dict(zip(fleets, homes(fleets, results), strict=True)) if fleets else {}
+    places = dict(zip(fleets, homes(fleets, results, instances), strict=True)) if fleets else {}
     quiet = quiet or STDOUT in {str(csv), str(json_)}
     how, statuses, plans = How(method, gap, time_limit), [], []
     for path in instances:
@@ -135,14 +137,18 @@ def _insist(
         if wrong:
             found = "one deployment of one workload in one period"
             raise InputError(Problem("a fleet", found, option, fix) for option in wrong)
-        _check_csv(results.csv, json_)
+        _check_csv(instances, results.csv, json_, results.folder)
 
 
-def _check_csv(csv: Path | None, json_: Path | None) -> None:
+def _check_csv(
+    instances: list[Path], csv: Path | None, json_: Path | None, folder: Path | None
+) -> None:
     from planner.batch.results_csv import refuse_unfinished
     from planner.cli.outputs import check_places
 
-    check_places([path for path in (csv, json_) if path is not None], ())
+    files = [path for path in (csv, json_) if path is not None]
+    inside = [] if folder is None or csv is not None else [folder / PLAN]
+    check_places(files, (), instances, inside)
     if csv is not None:
         refuse_unfinished(csv)
 
@@ -231,7 +237,7 @@ def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path
 
     if folder is not None:
         make_folder(folder)
-        csv = csv or folder / "plan.csv"
+        csv = csv or folder / PLAN
     if csv is not None:
         write_csv(plans, csv)
     if json_ is not None:

@@ -39,6 +39,8 @@ MOST_NUMBERS = 1000
 """Factors or head-rooms of one question."""
 LARGEST = 1e6
 """Factor on demand, or rise of it."""
+CELLS = "stress-cells"
+"""Table of stress cell by cell."""
 FOUND = ("optimal", "time_limit")
 FACTOR = "a factor above 0, such as 1.5"
 FACTORS = "factors above 0, such as 1.5, or 1,1.2,1.5, or 1:2:11"
@@ -136,7 +138,7 @@ class Answers:
         if not self.answers:
             return {}
         name, answer = list(self.answers.items())[-1]
-        more = {f"{name}-cells": answer.cells()} if isinstance(answer, Stress) else {}
+        more = {CELLS: answer.cells()} if isinstance(answer, Stress) else {}
         return {name: answer.table()} | more
 
 
@@ -183,7 +185,7 @@ def what_if(
         robustness=robustness,
         rise=_number("--rise", rise, RISE, lambda part: 0 <= part <= LARGEST),
     )
-    _insist(asked, csv, plot)
+    _insist(asked, csv, plot, folder, fleet)
     if folder is not None:
         make_folder(folder)
     found = Answers({}, (), None)
@@ -239,13 +241,18 @@ def _read(text: str) -> float:
     return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
 
 
-def _insist(asked: Questions, csv: Path | None, plot: Path | None) -> None:
+def _insist(
+    asked: Questions, csv: Path | None, plot: Path | None, folder: Path | None, fleet: Path
+) -> None:
     """Refuse what cannot be answered or written, before anything is solved."""
     from planner.errors import InputError
 
     if problems := list(_objections(asked, csv, plot)):
         raise InputError(problems)
-    check_places([path for path in (csv, plot) if path is not None], [plot])
+    files = [path for path in (csv, plot) if path is not None]
+    names = (*asked.names, *([CELLS] if asked.stress else []))
+    inside = [] if folder is None else [folder / f"{name}.csv" for name in names]
+    check_places(files, [plot], [fleet], inside)
 
 
 def _objections(asked: Questions, csv: Path | None, plot: Path | None) -> Iterator[Problem]:

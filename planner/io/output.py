@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from tempfile import mkstemp
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from planner.errors import OutputError
 
@@ -64,11 +67,24 @@ def write_text(path: str | Path, text: str) -> None:
         result.write(text)
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a result that is no text, such as a picture, or say why it cannot be written.
+
+    Raises
+    ------
+    OutputError
+        Where the path cannot be written.
+    """
+    with _open_whole(path) as result:
+        result.write(content)
+
+
 @contextmanager
 def open_result(path: str | Path) -> Iterator[TextIO]:
-    """Open a file for results; whatever was written stays, also when writing fails later.
+    """Open a file for results in UTF-8: it is written whole, or stays as it was.
 
-    `-` is standard output.
+    `-` is standard output. What cannot be replaced, such as a pipe or `/dev/null`, is written as
+    results come. A link stays one: its target is replaced. Permissions stay.
 
     Raises
     ------
@@ -81,11 +97,65 @@ def open_result(path: str | Path) -> Iterator[TextIO]:
             sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
+    with _open_whole(path) as raw:
+        # Names of files need not be text: what has no letter is written as an escape.
+        text = TextIOWrapper(raw, "utf-8", errors="backslashreplace", newline="")
+        yield text
+        text.flush()
+        text.detach()
+
+
+@contextmanager
+def _open_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """Open what takes the place of a file once all of it is written."""
+    if "\0" in str(path):
+        raise OutputError.at(path, "a name with a null byte")
     try:
-        with Path(path).open("w", encoding="utf-8", newline="") as result:
-            yield result
+        with _opened(Path(os.path.realpath(path))) as stream:
+            yield stream
     except OSError as error:
         raise OutputError.at(path, error) from error
+
+
+@contextmanager
+def _opened(real: Path) -> Iterator[BinaryIO]:
+    """Open a device or a pipe as it is, and of a file what replaces it."""
+    if real.exists() and not real.is_file():
+        with real.open("wb") as stream:
+            yield stream
+    else:
+        with _replacement(real) as stream:
+            yield stream
+
+
+@contextmanager
+def _replacement(real: Path) -> Iterator[BinaryIO]:
+    """Yield a new file beside an old one, or beside none, and put it into its place."""
+    number, name = mkstemp(prefix=".planner-", suffix=".tmp", dir=real.parent)
+    partial = Path(name)
+    try:
+        with open(number, "wb") as stream:  # noqa: PTH123 the file is open already
+            yield stream
+            stream.flush()
+            os.fsync(number)
+        _permit(partial, real)
+        partial.replace(real)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _permit(partial: Path, real: Path) -> None:
+    """Give a new file the permissions of the old one, or those that new files get."""
+    if not real.exists():
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
+        return
+    old = real.stat()
+    partial.chmod(stat.S_IMODE(old.st_mode))
+    with suppress(OSError):  # Only root can give a file to somebody else.
+        os.chown(partial, old.st_uid, old.st_gid)
 
 
 def write_rows(

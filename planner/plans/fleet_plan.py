@@ -33,6 +33,8 @@ PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE = (
     "service.csv",
     "summary.json",
 )
+FILES = (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE)
+"""What a folder with a plan holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,13 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import InputError, OutputError, Problem
+from planner.errors import InputError, Problem
+from planner.io.output import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,10 +105,9 @@ def figure(path: str | Path, width: float, height: float | None = None) -> Itera
     with rc_context(STYLE), _any_script():
         drawn = Figure(figsize=(width, height or width * SHAPE), layout="constrained")
         yield drawn.add_subplot()
-        try:
-            drawn.savefig(path, format=suffix[1:], metadata=dates.get(suffix))
-        except OSError as error:
-            raise OutputError.at(path, error) from error
+        content = BytesIO()
+        drawn.savefig(content, format=suffix[1:], metadata=dates.get(suffix))
+    write_bytes(path, content.getvalue())
 
 
 def breadth(text: str, size: float) -> float:
