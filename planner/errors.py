@@ -26,9 +26,9 @@ def reason_of(error: Exception | str) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
 
 
-CONTROLS = "\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-"""Characters that drive a terminal, break or turn a line, or are halves of characters."""
-_CONTROL = re.compile(f"[{CONTROLS}]")
+CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""Characters that drive a terminal, break a line or turn its direction, as a regular expression."""
+_CONTROL = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
 
 
 def printable(text: str, keep: str = "") -> str:

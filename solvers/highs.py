@@ -40,7 +40,8 @@ class Highs:
         for name, value in OPTIONS.items():
             self._highs.setOptionValue(name, value)
         self._highs.setOptionValue("mip_feasibility_tolerance", tolerance)
-        self._highs.passModel(_program(self._form))
+        if self._highs.passModel(_program(self._form)) == load_highspy().HighsStatus.kError:
+            raise SolverFailedError("numbers of the model that are too large")
         self._values: list[float] | None = None
 
     @property

@@ -164,9 +164,12 @@ def _replicas(m: pyo.ConcreteModel, resolved: ResolvedInstance, table: Candidate
     for name in m.CANDIDATES:
         m.running[name] = m.replicas[name]
 
+    # A rate above the demand counts as the demand: the same for whole replicas, and tighter.
+    parts = np.minimum(rate * (1.0 + 1e-9), demand) / demand
+
     @m.Constraint(doc="(D6) all replicas together are fast enough")
     def throughput(m: Any) -> Any:
-        return _weighted(m, rate * (1.0 + 1e-9) / demand, m.replicas) >= 1.0
+        return _weighted(m, parts, m.replicas) >= 1.0
 
     @m.Constraint(m.CANDIDATES, doc="(D6) only the chosen deployment runs")
     def only_the_chosen_runs(m: Any, name: str) -> Any:

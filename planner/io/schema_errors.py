@@ -166,6 +166,10 @@ EXPECTATIONS = {
     "string_type": ("text", "Put it in quotes."),
     "string_unicode": ("whole characters", "Write the character itself instead of its escapes."),
     "string_too_short": ("a name", "Write at least one character."),
+    "string_pattern_mismatch": (
+        "one line of plain text that begins with none of = + - @",
+        "Begin it with another character, and leave out line breaks and control characters.",
+    ),
     "string_too_long": ("at most {max_length} characters", "Shorten it."),
     "tuple_type": ("a list", "Put a dash before each entry, or square brackets round them."),
     "missing": ("a value, since this field has no default", "Add it."),
@@ -226,6 +230,8 @@ def _advice_on_value(value: Any, expected: str) -> str:
         return "Write one of the two."
     if isinstance(value, list | dict):
         return "Write a single value."
+    if expected.startswith("a number of at least"):
+        return "Write a larger number."
     return "Check the number and its unit." if isinstance(value, str) else "Write a number."
 
 

@@ -187,7 +187,9 @@ def axes(source: Source) -> tuple[Axis, ...]:
         fix = "Write one line per field, such as workload.input_tokens: [1000, 8000]."
         found = "an empty mapping" if block == {} else _text(source, (SWEEP,))
         raise _told(source, [((SWEEP,), Problem(expected, found, fix=fix))])
-    faults: list[Fault] = []
+    if faults := list(_far_too_many(block)):
+        raise _told(source, faults)
+    faults = []
     found_axes = [_axis(path, written, source, faults) for path, written in block.items()]
     known = tuple(axis for axis in found_axes if axis is not None)
     faults += [fault for axis in known for fault in (*_obstacles(axis, source), *_twice(axis))]
@@ -329,8 +331,30 @@ def _overlap(one: Location, two: Location) -> bool:
     return all(left == right for left, right in zip(one, two, strict=False))
 
 
+def _far_too_many(block: dict[str, Any]) -> Iterator[Fault]:
+    """Yield that there are too many points, by the lengths of ranges that are not drawn up yet."""
+    yield from _beyond(math.prod(_length(path, written) for path, written in block.items()))
+
+
+def _length(path: str, written: Any) -> int:
+    """Return how many values a line of the block has at most; 1 of what is none."""
+    if isinstance(written, list):
+        return max(1, len(written))
+    match = _RANGE.fullmatch(written) if isinstance(written, str) else None
+    if match is None or not _PATH.fullmatch(path):
+        return 1
+    steps = max(1, int(match[4]))
+    if not is_whole(tuple(re.findall(r"[A-Za-z_]\w*", path))):
+        return steps
+    # Values that are equal after rounding come once.
+    return min(steps, int(min(abs(_number(match[2]) - _number(match[1])), MOST_STEPS)) + 2)
+
+
 def _too_many(axes_: Sequence[Axis]) -> Iterator[Fault]:
-    points = math.prod(len(axis.values) for axis in axes_)
+    yield from _beyond(math.prod(len(axis.values) for axis in axes_))
+
+
+def _beyond(points: int) -> Iterator[Fault]:
     if points > MOST_POINTS:
         expected = f"at most {MOST_POINTS:,}"
         fix = "Sweep fewer fields or values, or split the file."

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from planner.problem.instance import (
     FILES,
@@ -21,6 +21,7 @@ from planner.problem.instance import (
     Draft,
     Fraction,
     Imbalance,
+    Name,
     Part,
     Quality,
     Redundant,
@@ -30,11 +31,17 @@ from planner.problem.instance import (
     TokensPerSecond,
     as_list,
     as_part,
+    reckonable,
 )
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+"""A key that refers to a name, or to a quantile."""
 Whole = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
-Amount = Annotated[float, Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
+Amount = Annotated[
+    float,
+    Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True),
+    AfterValidator(reckonable),
+]
 Hours = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False, strict=True)]
 Share = Annotated[
     float,
@@ -58,7 +65,7 @@ def _as_periods(value: Any) -> Any:
 
 Series = Annotated[tuple[Amount, ...], BeforeValidator(as_list), Field(min_length=1)]
 """One value for every period, or a single one for all."""
-Demand = Series | dict[Name, Series]
+Demand = Series | dict[Key, Series]
 """A series, or one per quantile: `{p50: [...], p95: [...]}`."""
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
 ANY: Literal["any"] = "any"
@@ -263,7 +270,7 @@ class Scenario(Part):
     """Probabilities sum to 1."""
     factor: Amount = 1.0
     """Factor on the demand of every workload."""
-    factors: dict[Name, Amount] = Field(default_factory=dict)
+    factors: dict[Key, Amount] = Field(default_factory=dict)
     """Factor by workload, in place of `factor`."""
 
 
@@ -335,7 +342,7 @@ class Fleet(Part):
     """The horizon, one period after the other; a whole number stands for so many hours."""
     deployments: Names = ()
     """CSV files of deployments for workloads that name none of their own."""
-    round_trip_seconds: dict[Name, dict[Name, Amount]] = Field(default_factory=dict)
+    round_trip_seconds: dict[Key, dict[Key, Amount]] = Field(default_factory=dict)
     """Round trip from the users' region to the serving one; none within a region."""
     prediction: Prediction = Prediction()
     """What to make of the figures of deployments."""

@@ -9,14 +9,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    WithJsonSchema,
+)
 
+from planner.errors import CONTROLS
 from planner.units import quantity
 
 LARGEST_COUNT = 10_000_000
 LARGEST_BATCH = 65_536
 LARGEST_QUANTITY = 1e18
 LONGEST_NAME = 200
+SMALLEST_QUANTITY = 1e-18
+"""Numbers that are nearer to 0, and are not 0, are too small to reckon with."""
+NAME_PATTERN = rf"^[^=+\-@{CONTROLS}][^{CONTROLS}]*$"
+"""One line that drives no terminal, and begins with none of what makes a spreadsheet's formula."""
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
 
 Precision = Literal["bf16", "fp8", "int8", "fp4", "int4"]
 CachePrecision = Literal["bf16", "fp8"]
@@ -25,12 +39,20 @@ Objective = Literal[
 ]
 
 
+def reckonable(value: float) -> float:
+    """Return a number; one that is not 0 and too near to it is refused."""
+    if 0 < value < SMALLEST_QUANTITY:
+        raise ValueError(f"a number of at least {SMALLEST_QUANTITY:g}")
+    return value
+
+
 def _in(dimension: str) -> Any:
     """Accept plain numbers and strings with a unit of `dimension`; insist on positive ones."""
     number = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_QUANTITY}
     return [
         BeforeValidator(lambda value: None if value is None else quantity(value, dimension)),
         Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+        AfterValidator(reckonable),
         WithJsonSchema({"anyOf": [number, {"type": "string"}]}),
     ]
 
@@ -44,9 +66,14 @@ DollarsOrNothing = Annotated[
     float,
     BeforeValidator(lambda value: None if value is None else quantity(value, "dollars per hour")),
     Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+    AfterValidator(reckonable),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
 ]
-Dollars = Annotated[float, Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True)]
+Dollars = Annotated[
+    float,
+    Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True),
+    AfterValidator(reckonable),
+]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 PER_CENT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
 
@@ -62,6 +89,7 @@ Fraction = Annotated[
     float,
     BeforeValidator(as_part),
     Field(gt=0, le=1, allow_inf_nan=False, strict=True),
+    AfterValidator(reckonable),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, PER_CENTS]}),
 ]
 
@@ -111,7 +139,7 @@ class Part(BaseModel):
 class Draft(Part):
     """A way to draft tokens that the transformer then verifies, several at once."""
 
-    transformer: str = Field(min_length=1, max_length=LONGEST_NAME)
+    transformer: Name
     """Name of a smaller transformer in the catalogue, or `mtp` for the transformer's own
     multi-token-prediction layers."""
     acceptance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
@@ -138,7 +166,7 @@ class Quality(Part):
 class Workload(Part):
     """What is served, and how fast it must be."""
 
-    transformer: str = Field(min_length=1, max_length=LONGEST_NAME)
+    transformer: Name
     """Name of a transformer in the catalogue (`planner catalogue transformers`)."""
     input_tokens: Count = 1000
     """Prompt length of a typical request, in tokens."""
@@ -168,9 +196,9 @@ class Workload(Part):
 class Pool(Part):
     """Accelerators of one kind that can be had at one price."""
 
-    accelerator: str = Field(min_length=1, max_length=LONGEST_NAME)
+    accelerator: Name
     """Name of an accelerator in the catalogue (`planner catalogue accelerators`)."""
-    name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
+    name: Name | None = None
     """Name of the pool in the plan; needed where two pools have the same accelerator."""
     gpus: Count | None = None
     """Accelerators available. Left out: no limit."""
@@ -318,7 +346,7 @@ class Instance(Part):
 
     model_config = ConfigDict(json_schema_extra=_describe_sweep)
 
-    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    name: Name
     """Name of the instance; it stands in the first column of the plan."""
     workload: Workload
     """What is served, and how fast it must be."""
@@ -345,12 +373,12 @@ class Instance(Part):
     usable_memory_fraction: Fraction | None = None
     """Part of an accelerator's memory that may be filled. Left out: as the profile says
     (0.9 of `calibrated`)."""
-    profile: str = Field(default="calibrated", min_length=1, max_length=LONGEST_NAME)
+    profile: Name = "calibrated"
     """How time is predicted: `calibrated`, or `paper` for the source paper's own constants."""
-    engine: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
+    engine: Name | None = None
     """Serving engine (`vllm`, `sglang`, `tensorrt-llm`) that must be able to launch the plan. Left
     out: physics alone limits it."""
-    collectives: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
+    collectives: Name | None = None
     """Whose all-reduces count, for example `nccl`. Left out: those of the engine, else those of
     vLLM in a CUDA graph."""
     solver: Solver = Solver()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from named_instances import chat, fleet
 from rich.text import Text
 from typer.testing import CliRunner
 
@@ -16,35 +17,6 @@ from planner.errors import InputError, OutputError, Problem, printable
 from planner.reporting.terminal.console import PlainConsole
 
 MARKUP = ("[/b] price test", "[red]alert", "[/x]", "a[b]c[/b]", ":smile:", "\\[x]", "back\\")
-SEARCH = {"batch": [1, 16], "tensor_parallel": [1], "pipeline_parallel": [1]}
-
-
-def chat(name, **more):
-    return {
-        "name": name,
-        "workload": {"transformer": "llama-3.1-8b", "tokens_per_second_per_request": 40},
-        "pools": [{"name": name, "accelerator": "h100-sxm", "dollars_per_gpu_hour": 2.0}],
-        "search": SEARCH,
-        **more,
-    }
-
-
-def fleet(name):
-    service = {
-        "name": name,
-        "transformer": "llama-3.1-8b",
-        "tokens_per_second_per_request": 40,
-        "requests_per_second": [4, 8],
-    }
-    return {
-        "name": name,
-        "periods": [{"name": f"{name} day"}, {"name": f"{name} night"}],
-        "workloads": [service],
-        "pools": [
-            {"name": name, "accelerator": "h100-sxm", "on_demand": {"dollars_per_gpu_hour": 2}}
-        ],
-        "search": SEARCH,
-    }
 
 
 def run(*words, env=None):

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_names_are_data import chat, fleet
+from named_instances import chat, fleet
 from typer.testing import CliRunner
 
 from planner.cli import app

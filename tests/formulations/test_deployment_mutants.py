@@ -53,7 +53,7 @@ MUTANTS = {
     ),
     "D6 throughput and valid cut dropped": (
         (
-            "return _weighted(m, rate * (1.0 + 1e-9) / demand, m.replicas) >= 1.0",
+            "return _weighted(m, parts, m.replicas) >= 1.0",
             "return pyo.Constraint.Skip",
         ),
         (
@@ -125,7 +125,7 @@ REDUNDANT = {
         "return pyo.Constraint.Skip",
     ),
     "D6 throughput dropped": (
-        "return _weighted(m, rate * (1.0 + 1e-9) / demand, m.replicas) >= 1.0",
+        "return _weighted(m, parts, m.replicas) >= 1.0",
         "return pyo.Constraint.Skip",
     ),
 }

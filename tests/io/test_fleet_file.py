@@ -174,8 +174,9 @@ def test_quantiles_and_deep_fields_as_columns(here):
 def test_lines_are_those_of_the_file_whatever_is_quoted_or_blank(here):
     text = 'name,on_demand.dollars_per_gpu_hour\n\n"e\nu",2\nus,-1\n'
     in_folder(here, pools_csv=text)
-    (problem,) = refusal("instance.yaml").problems
-    assert (problem.file, problem.line, problem.found) == ("pools.csv", 5, "-1")
+    name, price = refusal("instance.yaml").problems
+    assert (name.file, name.line, name.found) == ("pools.csv", 3, "'e\\nu'")
+    assert (price.file, price.line, price.found) == ("pools.csv", 5, "-1")
 
 
 def test_json_fleet_knows_lines(here):

@@ -230,7 +230,7 @@ def test_json_of_other_editors_is_read(dress, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["Zürich 😀", "2026-01-01", "it's: {fine}", "a\tb", "# no comment"]
+    "name", ["Zürich 😀", "2026-01-01", "it's: {fine}", "a\\tb", "# no comment"]
 )
 def test_names_survive_json(name, tmp_path):
     assert read_instance(written(tmp_path, {**GOOD, "name": name})).name == name

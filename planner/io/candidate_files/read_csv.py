@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from planner.errors import InputError, Problem, nearest, reason_of
 from planner.io.candidate_files.cell_errors import CellError, alike, problems, widest
-from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, LONGEST_NAME
+from planner.io.schema_errors import EXPECTATIONS
+from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, LONGEST_NAME, NAME_PATTERN
 from planner.problem.offers import ROLES, Floats, Ints
 
 NAMES = ("workload", "pool", "accelerator", "label", "role", "request_class")
@@ -198,6 +200,9 @@ def _named(frame: pd.DataFrame, name: str, cell_errors: list[CellError]) -> Name
         if len(text) > LONGEST_NAME:
             rows = frame.index.to_numpy()[codes == at]
             cell_errors += alike(rows, name, f"at most {LONGEST_NAME} characters", "Shorten it.")
+        if not re.match(NAME_PATTERN, text):
+            rows = frame.index.to_numpy()[codes == at]
+            cell_errors += alike(rows, name, *EXPECTATIONS["string_pattern_mismatch"])
     if name == "role":
         for text in set(names) - set(ROLES):
             rows = frame.index.to_numpy()[codes == place[text]]

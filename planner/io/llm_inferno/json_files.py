@@ -15,8 +15,8 @@ from planner.io.document import Document, Location, dotted
 from planner.io.instance_file import read_text
 from planner.io.schema_errors import Schema, in_words, model_in
 from planner.io.yaml_json import Source
-from planner.problem.fleet import Amount, Name, Whole
-from planner.problem.instance import Count
+from planner.problem.fleet import Amount, Whole
+from planner.problem.instance import Count, Name
 from planner.problem.instance import Dollars as Positive
 
 FILES = {
