@@ -59,6 +59,10 @@ class How:
         return fleet.model_copy(update={"solver": fleet.solver.model_copy(update=said)})
 
 
+AS_ASKED = How(None, None, None)
+"""As the fleet says."""
+
+
 @contextmanager
 def at_work(
     path: Path, asked: Fleet, offers: Offers | None, quiet: bool

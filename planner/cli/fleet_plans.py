@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.cli.app import say
-from planner.cli.fleet_options import How, at_work, offered
+from planner.cli.fleet_options import AS_ASKED, How, at_work, offered
 from planner.cli.outputs import check_apart, check_places, make_folder
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def answer(path: Path, home: Path | None, results: Results, how: How, quiet: boo
     from planner.errors import InputError, PlannerError
 
     try:
-        asked, plan = _planned(path, how, quiet)
+        asked, plan = fleet_plan(path, how, quiet)
     except PlannerError as error:
         say(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
@@ -100,7 +100,14 @@ def answer(path: Path, home: Path | None, results: Results, how: How, quiet: boo
     return plan.status
 
 
-def _planned(path: Path, how: How, quiet: bool) -> tuple[Fleet, FleetPlan]:
+def fleet_plan(path: Path, how: How = AS_ASKED, quiet: bool = False) -> tuple[Fleet, FleetPlan]:
+    """Read and plan a fleet, showing how far the work is.
+
+    Raises
+    ------
+    PlannerError
+        As `planner.solve` does.
+    """
     from planner.api import solve_fleet
     from planner.io.fleet.fleet_file import open_fleet
 

@@ -42,9 +42,10 @@ def report(
 
     It opens in any browser, prints, and loads nothing from the network.
     """
+    from planner.cli.fleet_plans import fleet_plan
     from planner.cli.outputs import check_places
     from planner.io.output import write_text
-    from planner.reporting.html.page import report_of_plans, written
+    from planner.reporting.html.page import report_of_plans, written, written_fleet
     from planner.reporting.html.report_data import gathered
 
     check_places([output], (), [subject])
@@ -52,8 +53,13 @@ def report(
         write_text(output, report_of_plans(subject, title=title, date=date))
         return
     from planner.io.instance_file import file_of, read_instance
+    from planner.io.read import asks_fleet
 
     file = file_of(subject)
+    if asks_fleet(file):
+        _, plan = fleet_plan(file)
+        write_text(output, written_fleet(plan, title=title, date=date, source=str(subject)))
+        raise typer.Exit(exit_code([plan.status]))
     instance = read_instance(file)
     with _progress(instance.name) as tell:
         found = gathered(instance, tell)

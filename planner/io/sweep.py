@@ -229,8 +229,8 @@ ASKS_FOR_MORE = Problem(
     "one deployment of one workload in one period, with one price for each pool",
     "an instance that asks for more",
     "",
-    "`planner solve`, `batch`, `check` and `what-if` take it; sweeps, frontiers, explanations and "
-    "reports do not so far.",
+    "`planner solve`, `batch`, `check`, `what-if` and `report` take it; sweeps, frontiers and "
+    "explanations do not so far.",
 )
 
 

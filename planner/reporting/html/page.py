@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from planner.plans.fleet_plan import FleetPlan
+from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
 from planner.reporting.explanation_text import negligible
 from planner.reporting.html import (
     explanation_section,
+    fleet_charts,
+    fleet_section,
     infeasible_section,
     plan_charts,
     plan_section,
@@ -41,7 +45,7 @@ CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), 
 
 
 def report(
-    instance: Instance,
+    instance: Instance | Fleet,
     *,
     title: str | None = None,
     date: str | None = None,
@@ -52,7 +56,7 @@ def report(
 
     Parameters
     ----------
-    instance : Instance
+    instance : Instance or Fleet
         What is asked.
     title : str, optional
         Heading of the page; the instance's name by default.
@@ -61,7 +65,7 @@ def report(
     source : str
         The file that the page names where it says how to get the same answer.
     progress : callable, optional
-        Told which part of the work is done, from 0 to 1.
+        Told which part of the work is done, from 0 to 1; not of a fleet.
 
     Returns
     -------
@@ -81,7 +85,50 @@ def report(
     >>> page.lower().startswith("<!doctype html>")
     True
     """
+    if isinstance(instance, Fleet):
+        from planner.api import solve_fleet
+
+        return written_fleet(solve_fleet(instance), title=title, date=date, source=source)
     return written(gathered(instance, progress), title=title, date=date, source=source)
+
+
+def written_fleet(
+    plan: FleetPlan,
+    *,
+    title: str | None = None,
+    date: str | None = None,
+    source: str = "instance.yaml",
+) -> str:
+    """Return the page about a fleet's plan; parameters as for `report`."""
+    shared = {
+        "title": title or plan.fleet,
+        "date": date,
+        "plan": plan,
+        "headline": fleet_section.headline(plan),
+        "command": f"planner solve {shlex.quote(source)}",
+        "proof": fleet_section.proof(plan),
+    }
+    return _filled("fleet.html.j2", shared | (_fleet(plan) if plan.found else {}))
+
+
+def _fleet(plan: FleetPlan) -> dict[str, Any]:
+    groups = fleet_charts.groups_of(plan)
+    several = len(plan.periods) > 1
+    sections = fleet_section.sections(plan)
+    return {
+        "figures": fleet_section.figures(plan),
+        "workloads": fleet_section.workloads(plan),
+        "pools": fleet_section.pools(plan),
+        "use_map": fleet_charts.use_map(plan) if several else None,
+        "areas": fleet_charts.areas(plan, groups) if several else [],
+        "legend": list(zip(groups.names, groups.fills, strict=True)),
+        "refused": fleet_section.refused(plan),
+        "sections": [
+            (one, fleet_charts.service_chart(plan, one.index) if several else None)
+            for one in sections
+        ],
+        "more": len(plan.workloads) - len(sections),
+    }
 
 
 def written(
