@@ -7,13 +7,14 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from test_html_report import HOSTILE, Page
+from test_html_report import Page
 
 import planner
 from planner.plans.fleet_plan import FleetPlan
 from planner.reporting.html.page import written_fleet
 
 INSTANCES = Path(__file__).parents[2] / "instances"
+HOSTILE = "</title><script>alert(1)</script><img src=https://example.org/x>'\""
 FLEETS = ("day", "day-and-night", "deepseek-most-traffic", "melange")
 
 
