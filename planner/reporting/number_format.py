@@ -64,6 +64,15 @@ def share(value: float) -> str:
     return f"{per_cent:,.1f}{SPACE}%" if small else f"{per_cent:,.0f}{SPACE}%"
 
 
+def per_cent(part: float) -> str:
+    """Write a part so that it is told from all and from nothing: `0.0044 %`, `99.9 %`."""
+    value = 100.0 * part
+    if abs(value) < 10:
+        return f"{value:.2g} %"
+    nearly = min(value, 99.9) if part < 1 else value
+    return f"{nearly:,.1f}".removesuffix(".0") + " %"
+
+
 def gigabytes(value: float) -> str:
     """Write bytes as gigabytes."""
     return f"{value / 1e9:,.1f}{SPACE}GB"

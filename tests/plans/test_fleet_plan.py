@@ -346,3 +346,13 @@ def test_every_column_and_key_is_documented_in_order():
         assert re.findall(r"^\| `(\w+)` \|", sections[file], re.MULTILINE) == list(expected)
     keys = re.findall(r"^\| (`.*?) \|", sections["summary.json"], re.MULTILINE)
     assert {key.strip("` ") for line in keys for key in line.split(",")} == set(plan.summary())
+
+
+@pytest.mark.parametrize(("part", "text"), [(1.0, "100 %"), (0.996, "99.6 %"), (0.9999, "99.9 %")])
+def test_the_screen_tells_all_requests_refused_from_nearly_all(part, text):
+    _, _, plan = fleet_plans.shop()
+    shed = np.array(plan.service.shed)
+    shed[2] = plan.service.demand[2] * part
+    refused = shown(replace(plan, service=replace(plan.service, shed=shed)))
+    row = next(line for line in refused.splitlines() if " of all " not in line and text in line)
+    assert plan.workloads[2] in row

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints, Traffic
 from planner.problem.tolerances import PROVED, ROUNDING
+from planner.reporting.number_format import per_cent
 
 MOST_ROWS = 20
 """Rows of a table that are shown; files have all."""
@@ -60,21 +61,17 @@ def _found(plan: FleetPlan) -> RenderableType:
 
 def _proof(plan: FleetPlan) -> str:
     if plan.status == "optimal":
-        return "proved optimal" if plan.gap <= PROVED else f"proved within {_percent(plan.gap)}"
+        return "proved optimal" if plan.gap <= PROVED else f"proved within {per_cent(plan.gap)}"
     if math.isnan(plan.gap):
         return "nothing proved in time"
-    return f"not proved in time; at most {_percent(plan.gap)} too dear"
+    return f"not proved in time; at most {per_cent(plan.gap)} too dear"
 
 
 def _proof_of_most(plan: FleetPlan, traffic: Traffic) -> str:
     if plan.status == "optimal":
-        near = "most" if traffic.gap <= PROVED else f"most within {_percent(traffic.gap)}"
+        near = "most" if traffic.gap <= PROVED else f"most within {per_cent(traffic.gap)}"
         return f"proved {near}"
-    return f"not proved in time; at most {_percent(traffic.gap)} more"
-
-
-def _percent(part: float) -> str:
-    return f"{part * 100:.2g} %"
+    return f"not proved in time; at most {per_cent(traffic.gap)} more"
 
 
 def _cost(plan: FleetPlan) -> Table:
@@ -308,7 +305,7 @@ def _shed(plan: FleetPlan) -> list[RenderableType]:
             Text(plan.workloads[w]),
             str(plan.service.priority[w]),
             f"{refused[w]:,.0f}",
-            _percent(refused[w] / asked[w]),
+            per_cent(refused[w] / asked[w]),
             Text(f"{plan.periods[worst]}: {plan.service.shed[w, worst]:,.4g} requests/s"),
         )
     return [table, *_more(len(order), some, "workloads", "service.csv")]
