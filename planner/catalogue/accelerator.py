@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 PRECISIONS: Mapping[str, float] = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
 """Bytes of one number in each precision (block scales not counted)."""
+CACHE_PRECISIONS: Mapping[str, float] = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "nvfp4": 0.5625}
+"""Bytes of one cached number: nvfp4 has 4 bits and, for every 16 numbers, a scale of 8."""
 
 
 @dataclass(frozen=True, slots=True)

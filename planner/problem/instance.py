@@ -33,7 +33,11 @@ NAME_PATTERN = rf"^[^=+\-@{CONTROLS}][^{CONTROLS}]*$"
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
 
 Precision = Literal["bf16", "fp8", "int8", "fp4", "int4"]
-CachePrecision = Literal["bf16", "fp8"]
+CacheFormat = Literal["bf16", "fp8", "int8", "nvfp4"]
+CachePrecision = Annotated[
+    CacheFormat, BeforeValidator(lambda name: "nvfp4" if name == "fp4" else name)
+]
+"""Engines have one cache of 4 bits, which they call nvfp4, fp4 or fp4_e2m1."""
 Objective = Literal[
     "dollars_per_hour", "dollars_per_million_tokens", "tokens_per_second_per_request"
 ]
@@ -296,7 +300,7 @@ class Search(Part):
         tuple[CachePrecision, ...],
         BeforeValidator(as_list),
         Field(min_length=1),
-        _one_or_many({"enum": list(get_args(CachePrecision))}),
+        _one_or_many({"enum": list(get_args(CacheFormat))}),
     ] = ("bf16",)
     """Precisions of the key/value cache."""
 

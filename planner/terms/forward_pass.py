@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from planner.catalogue.accelerator import PRECISIONS
+from planner.catalogue.accelerator import CACHE_PRECISIONS, PRECISIONS
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
 
@@ -34,7 +34,7 @@ class Precision:
     @property
     def cache_bytes(self) -> float:
         """Bytes of one cached number."""
-        return PRECISIONS[self.cache]
+        return CACHE_PRECISIONS[self.cache]
 
     @property
     def activation_bytes(self) -> float:

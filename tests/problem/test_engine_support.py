@@ -301,3 +301,15 @@ def test_questions_without_engine_and_collectives_keep_their_digest():
         len({plain.digest, instance(engine="vllm").digest, instance(collectives="nccl").digest})
         == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("vllm", {"bf16", "fp8", "int8", "nvfp4"}),
+        ("sglang", {"bf16", "fp8", "nvfp4"}),
+        ("tensorrt-llm", {"bf16", "fp8", "nvfp4"}),
+    ],
+)
+def test_caches_that_engines_keep(name, known):
+    assert set(catalogue.engine(name).kv) == known
