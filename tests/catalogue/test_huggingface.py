@@ -192,6 +192,47 @@ def test_precision(quantisation: Mapping[str, Any], precision: str, tmp_path: Pa
     assert read_config(tmp_path / "config.json").weight_precision == precision
 
 
+@pytest.mark.parametrize(
+    ("rope", "context"),
+    [
+        (None, 40960),
+        ({"rope_type": "default"}, 40960),
+        ({"type": "mrope", "mrope_section": [16, 24, 24]}, 40960),
+        ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}, 131072),
+        ({"type": "yarn", "factor": 2, "original_max_position_embeddings": 32768}, 65536),
+        ({"type": "yarn", "factor": 1.0, "original_max_position_embeddings": 32768}, 40960),
+        ({"rope_type": "yarn", "factor": 2.5}, 102400),
+        ({"type": "linear", "factor": 4.0}, 163840),
+        ({"type": "dynamic", "factor": 2.0}, 81920),
+        ({"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}, 40960),
+        ({"rope_type": "longrope", "long_factor": [1.0], "short_factor": [1.0]}, 40960),
+        (
+            {
+                "full_attention": {"rope_type": "linear", "factor": 8.0},
+                "sliding_attention": {"rope_type": "default"},
+            },
+            327680,
+        ),
+    ],
+)
+def test_contexts_that_engines_derive(rope: Mapping[str, Any] | None, context: int) -> None:
+    stated = {**LLAMA, "max_position_embeddings": 40960}
+    assert _read({**stated, "rope_scaling": rope}).context == context
+    assert _read({**stated, "rope_parameters": rope}).context == context
+
+
+def test_contexts_stated_in_other_ways() -> None:
+    assert _read(LLAMA).context is None
+    command = {**LLAMA, "max_position_embeddings": 8192, "model_max_length": 131072}
+    assert _read(command).context == 131072
+    gemma = {**_config("gemma-3-27b")["text_config"], "rope_scaling": None}
+    linear = {"rope_type": "linear", "factor": 8.0}
+    assert _read({**gemma, "rope_scaling": linear}).context == _read(gemma).context == 131072
+    assert _refusal({**command, "rope_scaling": {"type": "yarn", "factor": "4"}}) == (
+        "config.json: rope_scaling.factor: found '4', expected a number from 1 to 1,000,000."
+    )
+
+
 def test_windows_by_layer_and_none_as_long_as_the_context() -> None:
     windowed = {**LLAMA, "model_type": "mistral", "sliding_window": 4096}
     assert _read(windowed).cache_elements_per_token == 0
@@ -359,6 +400,8 @@ ALSO = (
     "mlp_only_layers",
     "no_rope_layers",
     "quantization_config",
+    "rope_parameters",
+    "rope_scaling",
     "text_config",
     "tie_word_embeddings",
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalogue.huggingface.blocks import Family, grouped, order
+from planner.catalogue.huggingface.context import longest_context
 from planner.catalogue.huggingface.dense import DENSE
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
@@ -60,13 +61,6 @@ USUAL = (
 )
 """Fields that most configurations state."""
 PREDICTION = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
-CONTEXT = (
-    "max_position_embeddings",
-    "n_positions",
-    "max_seq_len",
-    "seq_length",
-    "model_max_length",
-)
 
 
 def read_config(path: Path) -> Transformer:
@@ -109,14 +103,15 @@ def from_config(config: Mapping[str, Any], *, name: str, source: str) -> Transfo
     """
     whole = Fields(config, source)
     f, kind = _text_part(whole)
-    record = _record(whole, f, _family(f, kind), name)
+    record = _record(whole, f, kind, name)
     if f.problems:
         raise InputError(f.problems)
     return record
 
 
-def _record(whole: Fields, f: Fields, family: Family, name: str) -> Transformer:
+def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
+    family = _family(f, kind)
     layers = family.read(f)
     parallel, learned = family.parallel, family.positions
     return Transformer(
@@ -130,7 +125,7 @@ def _record(whole: Fields, f: Fields, family: Family, name: str) -> Transformer:
         date="",
         tied_embeddings=_tied(whole, f, family.tied),
         parallel_attention=f.flag(parallel, True) if isinstance(parallel, str) else parallel,
-        context=f.number(*CONTEXT) or None,
+        context=longest_context(f, kind),
         learned_positions=f.count(learned) + family.extra_positions if learned else 0,
         prediction_layers=f.number(*PREDICTION),
         weight_precision=weight_precision(f if f.has(SECTION) else whole),
