@@ -292,6 +292,23 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How published weights are quantised, as their configuration says."""
+
+    method: str
+    """Name of the quantiser or of its method, as the configuration has it."""
+    bits: float | None = None
+    """Bits of one quantised weight, scales not counted; None where nothing is said."""
+    group: int | None = None
+    """Weights of one row that share a scale; None where a row or a block has one."""
+    block: tuple[int, ...] = ()
+    """Rows and columns of a block of weights that shares a scale; empty where none is said."""
+    ignored: tuple[str, ...] = ()
+    """What stays in 16 bits, as the configuration names it: modules, parts of names, patterns
+    (`re:`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transformer:
     """One language model as its configuration file describes it."""
 
@@ -316,7 +333,9 @@ class Transformer:
     prediction_layers: int = 0
     """Extra layers that predict further tokens (multi-token prediction), not counted elsewhere."""
     weight_precision: str = "bf16"
-    """Precision of the published weights."""
+    """Precision of the published weights: of the blocks, where parts differ."""
+    checkpoint: Checkpoint | None = None
+    """How the published weights are quantised; None where they are not, or it is not known."""
     published: Published | None = None
     aliases: tuple[str, ...] = ()
     unverified: bool = False

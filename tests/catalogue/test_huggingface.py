@@ -163,36 +163,6 @@ def test_name_source_and_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantisation", "precision"),
-    [
-        ({"quant_method": "fp8"}, "fp8"),
-        ({"quant_method": "mxfp4"}, "fp4"),
-        ({"quant_method": "awq", "bits": 4}, "int4"),
-        ({"quant_method": "gptq", "bits": 8}, "int8"),
-        ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "int8"),
-        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "fp4"),
-        ({"config_groups": {"a": {"weights": {"type": "int", "num_bits": 4}}}}, "int4"),
-        (
-            {
-                "quant_algo": "MIXED_PRECISION",
-                "quantized_layers": {
-                    "layers.0.mixer.in_proj": {"quant_algo": "FP8"},
-                    "layers.1.mlp.experts.0": {"quant_algo": "NVFP4"},
-                },
-            },
-            "fp4",
-        ),
-    ],
-)
-def test_precision(quantisation: Mapping[str, Any], precision: str, tmp_path: Path) -> None:
-    assert _read({**LLAMA, "quantization_config": quantisation}).weight_precision == precision
-    (tmp_path / "config.json").write_text(json.dumps(LLAMA), encoding="utf-8")
-    beside = {"quantization": dict(quantisation)}
-    (tmp_path / "hf_quant_config.json").write_text(json.dumps(beside), encoding="utf-8")
-    assert read_config(tmp_path / "config.json").weight_precision == precision
-
-
-@pytest.mark.parametrize(
     ("rope", "context"),
     [
         (None, 40960),
@@ -346,11 +316,6 @@ def test_fields_of_the_text_part_are_named_in_full() -> None:
         ({"num_attention_heads": 24}, "hidden_size: found 4096, expected a multiple of the 24"),
         ({"tie_word_embeddings": "no"}, "tie_word_embeddings: found 'no', expected true or false"),
         ({"text_config": {}}, "text_config.hidden_size: found nothing"),
-        (
-            {"quantization_config": {"quant_method": "magic"}},
-            "quantization_config.quant_method: found 'magic', expected a quantisation the planner "
-            "knows: ",
-        ),
         (
             {"model_type": "olmo3", "sliding_window": 128, "layer_types": ["full_attention"]},
             "layer_types: found ['full_attention'], expected a list of 32 entries, one for each "

@@ -13,7 +13,7 @@ from planner.catalogue.huggingface.dense import DENSE
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
 from planner.catalogue.huggingface.moe import MIXTURES
-from planner.catalogue.huggingface.precision import SECTION, weight_precision
+from planner.catalogue.huggingface.quantisation import SECTION, read_quantisation
 from planner.catalogue.loader import slug
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, did_you_mean
@@ -113,6 +113,7 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
     family = _family(f, kind)
     layers = family.read(f)
+    quantised = read_quantisation(whole, f)
     parallel, learned = family.parallel, family.positions
     return Transformer(
         name=slug(name),
@@ -128,7 +129,9 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
         context=longest_context(f, kind),
         learned_positions=f.count(learned) + family.extra_positions if learned else 0,
         prediction_layers=f.number(*PREDICTION),
-        weight_precision=weight_precision(f if f.has(SECTION) else whole),
+        weight_precision=quantised.precision,
+        checkpoint=quantised.checkpoint,
+        notes=quantised.note,
     )
 
 
