@@ -264,7 +264,8 @@ def _timed(common: Mapping[str, Hashable], group: pd.DataFrame) -> pd.DataFrame:
 
     resolved = _question(common, group)
     supply = resolved.pools[0]
-    precision = Precision(str(common["weight_precision"]), str(common["kv_precision"]))
+    search = resolved.instance.search
+    precision = Precision(search.weights[0], search.kv[0])
     tp, pp, dp, ep, batch = (group[name].to_numpy(dtype=float) for name in (*DEGREES, "batch"))
     evaluate = Evaluator(resolved, supply, Degrees(tp, pp, batch, dp, ep))
     gamma = resolved.instance.search.gamma[0] if resolved.drafts else 0

@@ -168,7 +168,7 @@ WRONG = {
     "pipeline_parallel": ([1, 99], 2, "99", "at most the 32 layers"),
     "batch": ([1, 2.5], 2, "2.5", "a whole number"),
     "weight_precision": (["fp8", "fp7"], 2, "'fp7'", "'bf16'"),
-    "kv_precision": (["int4", "fp8"], 1, "'int4'", "'bf16' or 'fp8'"),
+    "kv_precision": (["int4", "fp8"], 1, "'int4'", "'bf16', 'fp8', 'int8' or 'nvfp4'"),
     "input_tokens": ([500, 10**6], 2, "1000500 tokens", "at most the 131072"),
     "output_tokens": ([0, 5], 1, "0", "a whole number"),
     "profile": (["calibrated", "paperr"], 2, "'paperr'", "paper"),
@@ -264,3 +264,10 @@ def test_files_that_hold_no_deployments_are_told(tmp_path, monkeypatch, capsys, 
     assert told.out == ""
     assert "found" in told.err
     assert "Traceback" not in told.err
+
+
+def test_fp4_names_the_cache_of_four_bits():
+    asked = {"transformer": "llama-3.1-8b", "accelerator": "b200-sxm", "tensor_parallel": 1}
+    rows = [asked | {"batch": 8, "kv_precision": name} for name in ("nvfp4", "fp4", "bf16")]
+    found = planner.estimate(pd.DataFrame(rows))["tokens_per_second"].tolist()
+    assert found[0] == found[1] > found[2]
