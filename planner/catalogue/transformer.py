@@ -284,7 +284,7 @@ class LayerGroup:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Parameter counts the makers state, to compare with."""
+    """Parameter counts the makers state, to compare with: of the language model alone."""
 
     total_parameters: float
     source: str
@@ -330,6 +330,9 @@ class Transformer:
     """Longest context the makers support, in tokens."""
     learned_positions: int = 0
     """Positions that have an embedding of their own, beside the words."""
+    tower_parameters: int = 0
+    """Weights of what turns images into vectors of the hidden size; in 16 bits, used by prompts
+    alone."""
     prediction_layers: int = 0
     """Extra layers that predict further tokens (multi-token prediction), not counted elsewhere."""
     weight_precision: str = "bf16"
@@ -370,7 +373,12 @@ class Transformer:
 
     @property
     def parameters(self) -> int:
-        """All weights: layers, the embeddings, and the output projection unless it is tied."""
+        """All weights: those of the language model and of the towers."""
+        return self.language_parameters + self.tower_parameters
+
+    @property
+    def language_parameters(self) -> int:
+        """Weights of layers and embeddings, and of the output projection unless it is tied."""
         words = self.embedding_parameters * (1 if self.tied_embeddings else 2)
         return self.layer_parameters + words + self.learned_positions * self.hidden
 

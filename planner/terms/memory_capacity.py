@@ -13,6 +13,8 @@ from planner.terms import attention, feedforward
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
 from planner.terms.pipeline_stages import StageArrays, fullest_stages
 
+TOWER_NUMBER_BYTES = 2.0
+
 
 def resident_bytes(
     llm: Transformer,
@@ -41,10 +43,10 @@ def resident_bytes(
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
     weights = _layer_weights(llm, precision, switches, step)
     caches = _layer_caches(llm, precision, switches, step)
-    embedding = embedding_bytes(llm, precision, switches, tp)
+    embedding, towers = embedding_bytes(llm, precision, switches, tp), tower_bytes(llm, tp)
     sequences, held = step.group_sequences(switches), np.asarray(0.0)
     for stage in fullest_stages(llm, pp, switches):
-        own = _sum(stage, weights) + stage.embeddings * embedding
+        own = _sum(stage, weights) + stage.embeddings * embedding + stage.towers * towers
         held = np.maximum(held, own + _sum(stage, caches) * sequences)
     return held + workspace_bytes(llm, precision, switches, step)
 
@@ -52,11 +54,12 @@ def resident_bytes(
 def weight_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
-    """Weights of one rank of the stage that holds most: of layers and embeddings (T34)."""
+    """Weights of one rank of the stage that holds most: layers, embeddings, towers (T34)."""
     layers = _layer_weights(llm, precision, switches, step)
     embedding = embedding_bytes(llm, precision, switches, step.tp)
+    towers = tower_bytes(llm, step.tp)
     found = (
-        _sum(stage, layers) + stage.embeddings * embedding
+        _sum(stage, layers) + stage.embeddings * embedding + stage.towers * towers
         for stage in fullest_stages(llm, step.pp, switches)
     )
     return reduce(np.maximum, found)
@@ -67,6 +70,11 @@ def embedding_bytes(
 ) -> Floats:
     """Bytes that one rank holds of one embedding matrix."""
     return llm.embedding_parameters * (switches.embedding_bytes or precision.weight_bytes) / tp
+
+
+def tower_bytes(llm: Transformer, tp: Floats) -> Floats:
+    """Bytes that one rank of the first stage holds of towers, which quantisers leave in 16 bits."""
+    return TOWER_NUMBER_BYTES * llm.tower_parameters / tp
 
 
 def _layer_weights(

@@ -22,6 +22,8 @@ class Stage(NamedTuple):
     """Layers of every group of the transformer."""
     embeddings: float
     """Embedding matrices."""
+    towers: float = 0.0
+    """Towers that encode images: all of them or none."""
 
 
 class StageArrays(NamedTuple):
@@ -31,6 +33,8 @@ class StageArrays(NamedTuple):
     """Layers of every group of the transformer, one array for each."""
     embeddings: Floats
     """Embedding matrices."""
+    towers: Floats
+    """Towers that encode images: all of them or none."""
 
 
 def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator[StageArrays]:
@@ -50,7 +54,7 @@ def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator
     """
     if not switches.whole_layers:
         layers = tuple(group.count / pp for group in llm.layers)
-        yield StageArrays(layers, _embeddings(llm) / pp)
+        yield StageArrays(layers, _embeddings(llm) / pp, 1.0 / pp)
         return
     degrees, where = np.unique(pp, return_inverse=True)
     where = where.reshape(np.shape(pp))
@@ -61,6 +65,7 @@ def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator
         yield StageArrays(
             tuple(column[where] for column in counts.T),
             np.array([stage.embeddings for stage in chosen])[where],
+            np.array([stage.towers for stage in chosen])[where],
         )
 
 
@@ -70,15 +75,16 @@ def stages(llm: Transformer, pp: int) -> tuple[Stage, ...]:
 
     Stages are runs of layers. Of `L` layers each of `pp` stages holds the whole part of `L / pp`,
     and those before the last take one more each of the rest, as vLLM and SGLang divide them. The
-    first has the look-up, the last the output projection. Where the order of the layers is not
-    known every stage has its share of each group.
+    first has the look-up and the towers, the last the output projection. Where the order of the
+    layers is not known every stage has its share of each group.
     """
     sizes = stage_sizes(llm.layer_count, pp)
     ends = np.cumsum([0, *sizes])
     found = []
     for index, (first, last) in enumerate(pairwise(ends.tolist())):
         embeddings = _embeddings(llm) if pp == 1 else float(index in {0, pp - 1})
-        found.append(Stage(_layers(llm, first, last), embeddings))
+        towers = float(index == 0 and llm.tower_parameters > 0)
+        found.append(Stage(_layers(llm, first, last), embeddings, towers))
     distinct = list(dict.fromkeys(found))
     return tuple(stage for stage in distinct if not _held_by_another(stage, distinct))
 
@@ -101,10 +107,10 @@ def _layers(llm: Transformer, first: int, last: int) -> tuple[float, ...]:
 
 def _held_by_another(stage: Stage, others: Sequence[Stage]) -> bool:
     """Tell whether another stage holds all that this one does, and more."""
-    mine = (*stage.layers, stage.embeddings)
+    mine = (*stage.layers, *stage[1:])
     return any(
         other != stage
-        and all(a <= b for a, b in zip(mine, (*other.layers, other.embeddings), strict=True))
+        and all(a <= b for a, b in zip(mine, (*other.layers, *other[1:]), strict=True))
         for other in others
     )
 

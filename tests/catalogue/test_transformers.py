@@ -165,7 +165,7 @@ def test_file_loads_under_its_slug_and_aliases(name: str) -> None:
 def test_parameters_match_published_count(name: str) -> None:
     record = transformer(name)
     assert record.published is not None
-    assert record.parameters == pytest.approx(record.published.total_parameters, rel=0.01)
+    assert record.language_parameters == pytest.approx(record.published.total_parameters, rel=0.01)
     if record.published.active_parameters is not None:
         # Makers differ in whether they count the embedding looked up, so this is coarse.
         active = pytest.approx(record.published.active_parameters, rel=0.08)
@@ -184,7 +184,7 @@ def test_file_agrees_with_facts(model: str) -> None:
     assert record.hidden == int(row["hidden"])
     assert record.cache_elements_per_token == cache
     assert record.cache_elements_per_sequence == fixed
-    assert record.parameters / 1e9 == pytest.approx(total, rel=0.01)
+    assert record.language_parameters / 1e9 == pytest.approx(total, rel=0.01)
     assert record.unverified or "UNVERIFIED" not in row["notes"]
 
 
@@ -225,7 +225,7 @@ def test_parameters_are_within_a_hundredth_of_published(model: str) -> None:
     record = transformer(COVERED[model][1])
     published = transformer(BACKBONES.get(model, record.name)).published
     assert published is not None
-    assert record.parameters == pytest.approx(published.total_parameters, rel=0.01)
+    assert record.language_parameters == pytest.approx(published.total_parameters, rel=0.01)
 
 
 def test_every_row_has_a_file_or_a_reason() -> None:

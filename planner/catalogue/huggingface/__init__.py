@@ -14,6 +14,7 @@ from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
 from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.quantisation import SECTION, read_quantisation
+from planner.catalogue.huggingface.towers import towers
 from planner.catalogue.loader import slug
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, did_you_mean
@@ -113,7 +114,7 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
     family = _family(f, kind)
     layers = family.read(f)
-    quantised = read_quantisation(whole, f)
+    quantised, (encoded, uncounted) = read_quantisation(whole, f), towers(whole, f.hidden)
     parallel, learned = family.parallel, family.positions
     return Transformer(
         name=slug(name),
@@ -131,7 +132,8 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
         prediction_layers=f.number(*PREDICTION),
         weight_precision=quantised.precision,
         checkpoint=quantised.checkpoint,
-        notes=quantised.note,
+        tower_parameters=encoded,
+        notes=" ".join(filter(None, (quantised.note, uncounted))),
     )
 
 
