@@ -214,6 +214,50 @@ def test_windows_by_layer_and_none_as_long_as_the_context() -> None:
     assert windows == {4096: 21, None: 21}
 
 
+GEMMA4: Mapping[str, Any] = {
+    "model_type": "gemma4_text",
+    "num_hidden_layers": 6,
+    "hidden_size": 1024,
+    "vocab_size": 4096,
+    "intermediate_size": 2048,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "attention_k_eq_v": True,
+    "sliding_window": 512,
+    "layer_types": ["sliding_attention"] * 5 + ["full_attention"],
+    "max_position_embeddings": 65536,
+}
+
+
+def test_layers_that_differ_by_per_layer_config() -> None:
+    whole = {"head_dim": 256, "num_key_value_heads": 1}
+    record = _read({**GEMMA4, "per_layer_config": {"05": whole}})
+    assert record.order == (0, 0, 0, 0, 0, 1)
+    window, last = (group.attention for group in record.layers)
+    assert window == GroupedQuery(8, 4, 128, window=512)
+    assert last == GroupedQuery(8, 1, 256, values_from_keys=True)
+    assert record.cache_elements_per_token == 1 * (256 + 256)
+    assert record.cache_elements_per_sequence == 5 * 512 * 4 * (128 + 128)
+    fields = {"global_head_dim": 256, "num_global_key_value_heads": 1}
+    assert _read({**GEMMA4, **fields}).layers == record.layers
+
+
+def test_per_layer_config_changes_layers_of_every_family() -> None:
+    wide, narrow = {"intermediate_size": 28672}, {"intermediate_size": 1024}
+    changes = {"1": wide, "2": narrow, "3": wide}
+    record = _read({**LLAMA, "num_hidden_layers": 5, "per_layer_config": changes})
+    assert record.order == (0, 1, 2, 1, 0)
+    widths = [group.feedforward.width for group in record.layers]  # type: ignore[union-attr]
+    assert widths == [14336, 28672, 1024]
+    assert "per_layer_config.9: found 9, expected the number of a layer, from 0 to 4." in _refusal(
+        {**LLAMA, "num_hidden_layers": 5, "per_layer_config": {"9": wide}}
+    )
+    assert "per_layer_config.1: found 7, expected a mapping." in _refusal(
+        {**LLAMA, "per_layer_config": {"1": 7}}
+    )
+
+
 def test_layers_that_take_over_an_index_cache_no_keys() -> None:
     config = _config("glm-5")
     config["indexer_types"] = ["full", "shared"] * 39
@@ -366,6 +410,7 @@ ALSO = (
     "layers_block_type",
     "mlp_only_layers",
     "no_rope_layers",
+    "per_layer_config",
     "quantization_config",
     "rope_parameters",
     "rope_scaling",

@@ -12,6 +12,7 @@ from planner.catalogue.huggingface.context import longest_context
 from planner.catalogue.huggingface.dense import DENSE
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
+from planner.catalogue.huggingface.layer_overrides import read_layers
 from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.quantisation import SECTION, read_quantisation
 from planner.catalogue.huggingface.towers import towers
@@ -113,7 +114,7 @@ def from_config(config: Mapping[str, Any], *, name: str, source: str) -> Transfo
 def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
     family = _family(f, kind)
-    layers = family.read(f)
+    layers = read_layers(family.read, f)
     quantised, (encoded, uncounted) = read_quantisation(whole, f), towers(whole, f.hidden)
     parallel, learned = family.parallel, family.positions
     return Transformer(

@@ -94,14 +94,19 @@ def gemma3(f: Fields) -> list[Layer]:
 
 
 def gemma4(f: Fields) -> list[Layer]:
-    """Gemma 4: windowed layers have heads of their own, a mixture stands beside the block."""
+    """Gemma 4: windowed layers have heads of their own, a mixture stands beside the block.
+
+    Others have their heads by fields of their own, or by per_layer_config.
+    """
     for field in ("hidden_size_per_layer_input", "num_kv_shared_layers", "use_double_wide_mlp"):
         f.refuse_if(f.values.get(field), field, "0 or nothing")
     types = f.per_layer("layer_types", (FULL, SLIDING), f.layers)
     window = replace(heads(f, own_heads=False, head_dim=True), window=f.count("sliding_window"))
     same = f.flag("attention_k_eq_v", False)
-    pairs = f.count("num_global_key_value_heads") if same else window.kv_heads
-    size = f.count("global_head_dim")
+    pairs, size = window.kv_heads, window.head_dim
+    if not f.has("per_layer_config"):
+        pairs = f.count("num_global_key_value_heads") if same else pairs
+        size = f.count("global_head_dim")
     whole = GroupedQuery(window.query_heads, pairs, size, values_from_keys=same)
     block = _gemma4_block(f)
     return [(window if kind == SLIDING else whole, block) for kind in types]
