@@ -302,8 +302,8 @@ def test_unknown_architecture_is_refused_with_what_it_lacks() -> None:
     count = len(MODEL_TYPES)
     assert _refusal({**LLAMA, "model_type": "lama"}) == (
         f"config.json: model_type: found 'lama', expected one of the {count} architectures the "
-        "planner reads. Did you mean llama, llama4? Of the fields such architectures state it "
-        f"lacks head_dim. {ADVICE}"
+        "planner reads. Did you mean llama, llama4, jamba? Of the fields such architectures state "
+        f"it lacks head_dim. {ADVICE}"
     )
     assert _refusal({"model_type": "rwkv7", "hidden_size": 64}) == (
         f"config.json: model_type: found 'rwkv7', expected one of the {count} architectures the "

@@ -15,15 +15,18 @@ from planner.catalogue.huggingface.hybrid import HYBRIDS
 from planner.catalogue.huggingface.layer_overrides import read_layers
 from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.quantisation import SECTION, read_quantisation
+from planner.catalogue.huggingface.state_spaces import STATE_SPACES
 from planner.catalogue.huggingface.towers import towers
 from planner.catalogue.loader import slug
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, did_you_mean
 
-FAMILIES: Mapping[str, Family] = {**DENSE, **MIXTURES, **HYBRIDS}
+FAMILIES: Mapping[str, Family] = {**DENSE, **MIXTURES, **HYBRIDS, **STATE_SPACES}
 ALIASES: Mapping[str, str] = {
     "gemma3": "gemma3_text",
     "gemma4": "gemma4_text",
+    "glm4v": "glm4v_text",
+    "glm4v_moe": "glm4v_moe_text",
     "kimi_k25": "deepseek_v3",
     "kimi_k3": "kimi_linear",
     "llama4": "llama4_text",

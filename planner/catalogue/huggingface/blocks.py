@@ -22,6 +22,7 @@ Reader = Callable[[Fields], list[Layer]]
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 INTERMEDIATE = "intermediate_size"
+BLOCK_TYPES = "mlp_layer_types"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +127,32 @@ def shared(f: Fields, *names: str, width: str = "moe_intermediate_size") -> int:
 
 def after_dense(f: Fields, dense_block: Callable[[], Dense], experts: Experts) -> list[FeedForward]:
     """Return the blocks of layers whose first few are dense and whose others are mixtures."""
+    if f.has(BLOCK_TYPES):
+        return by_block_types(f, dense_block, experts)
     first, layers = f.number("first_k_dense_replace"), f.layers
     if not f.has("first_k_dense_replace"):
         f.count("first_k_dense_replace")
     every = f.count("moe_layer_freq", default=1)
     sparse = [layer >= first and layer % every == 0 for layer in range(layers)]
+    return mixed(sparse, dense_block, experts)
+
+
+def by_block_types(
+    f: Fields, dense_block: Callable[[], Dense], experts: Experts
+) -> list[FeedForward]:
+    """Return the blocks of layers whose kinds are listed, as transformers 5 lists them."""
+    kinds = f.per_layer(BLOCK_TYPES, ("sparse", "dense"), f.layers)
+    return mixed([kind == "sparse" for kind in kinds], dense_block, experts)
+
+
+def mixed(
+    sparse: Sequence[bool], dense_block: Callable[[], Dense], experts: Experts
+) -> list[FeedForward]:
+    """Return the block of every layer; a dense one is read only where there is some."""
     if all(sparse):
-        return [experts] * layers
+        return [experts] * len(sparse)
     block = dense_block()
-    return [experts if mixed else block for mixed in sparse]
+    return [experts if chosen else block for chosen in sparse]
 
 
 def latent(f: Fields, *, gated: bool = False) -> Latent:

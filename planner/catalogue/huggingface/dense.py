@@ -204,6 +204,7 @@ _glm = partial(plain, bias="attention_bias", otherwise=True, own_heads=False, he
 _windowed = partial(plain, bias="attention_bias", slides=everywhere)
 
 DENSE: Mapping[str, Family] = {
+    "apertus": Family(partial(_llama, gated=False)),
     "arcee": Family(partial(_llama, gated=False)),
     "bloom": Family(older, tied=True),
     "cohere": Family(_llama, tied=True, parallel=True),
@@ -219,6 +220,7 @@ DENSE: Mapping[str, Family] = {
     "gemma4_text": Family(gemma4, tied=True),
     "glm": Family(_glm),
     "glm4": Family(_glm),
+    "glm4v_text": Family(partial(plain, bias="attention_bias", otherwise=True, own_heads=False)),
     "gpt2": Family(older, tied=True, positions="n_positions"),
     "gpt_bigcode": Family(partial(older, multi_query=True), tied=True, positions="n_positions"),
     "gpt_neox": Family(
@@ -227,6 +229,7 @@ DENSE: Mapping[str, Family] = {
     ),
     "gptj": Family(partial(older, bias=False), parallel=True),
     "granite": Family(_llama),
+    "hunyuan_v1_dense": Family(_llama),
     "internlm2": Family(partial(plain, bias="bias", otherwise=True)),
     "llama": Family(_llama),
     "mimo": Family(partial(plain, bias="attention_bias", otherwise=True, slides=upper_layers)),

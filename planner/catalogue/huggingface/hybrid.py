@@ -26,6 +26,8 @@ STATE_PRECISION = ("mamba_ssm_dtype", "mamba_ssm_cache_dtype")
 """Fields that state the number format of recurrent states."""
 PATTERN = {"M": "mamba", "*": "attention", "E": "moe", "-": "mlp"}
 """Letters of Nemotron's hybrid_override_pattern, in the words of layers_block_type."""
+RENAMED = {LINEAR: "mamba", FULL: "attention"}
+"""Words of transformers 5 for the same layers."""
 
 
 def qwen_next(f: Fields, *, experts: bool = True) -> list[Layer]:
@@ -39,7 +41,7 @@ def qwen_next(f: Fields, *, experts: bool = True) -> list[Layer]:
         key_dim=f.count("linear_key_head_dim"),
         value_dim=f.count("linear_value_head_dim"),
         convolution=f.count("linear_conv_kernel_dim"),
-        state_number_bytes=_state_bytes(f),
+        state_number_bytes=state_bytes(f),
     )
     layers = f.layers
     blocks: list[FeedForward] = qwen_blocks(f) if experts else [dense(f)] * layers
@@ -51,7 +53,7 @@ def qwen_next(f: Fields, *, experts: bool = True) -> list[Layer]:
     return [(delta if linear[layer] else whole, block) for layer, block in enumerate(blocks)]
 
 
-def _state_bytes(f: Fields) -> int:
+def state_bytes(f: Fields) -> int:
     """Bytes of one number of a recurrent state: engines keep it in 16 bits unless told."""
     stated = {str(f.values.get(name)) for name in STATE_PRECISION}
     return 4 if "float32" in stated else 2
@@ -77,7 +79,8 @@ def _nemotron_kinds(f: Fields) -> list[str]:
         listed = f.values["layers_block_type"]
         stated = len(listed) if isinstance(listed, list) else PLACEHOLDER
         layers = f.layers if f.has("num_hidden_layers") else stated
-        return f.per_layer("layers_block_type", tuple(PATTERN.values()), layers)
+        kinds = f.per_layer("layers_block_type", (*PATTERN.values(), *RENAMED), layers)
+        return [RENAMED.get(kind, kind) for kind in kinds]
     pattern, layers = f.values.get("hybrid_override_pattern"), f.layers
     if not isinstance(pattern, str) or len(pattern) != layers or set(pattern) - set(PATTERN):
         expected = f"{layers} letters out of {' '.join(PATTERN)} (or layers_block_type)"
@@ -95,7 +98,7 @@ def _mamba(f: Fields) -> Recurrent:
         value_dim=f.count("mamba_head_dim"),
         convolution=f.count("conv_kernel"),
         gates_per_head=1,
-        state_number_bytes=_state_bytes(f),
+        state_number_bytes=state_bytes(f),
     )
 
 
@@ -113,36 +116,53 @@ def _nemotron_experts(f: Fields) -> Experts:
 
 def kimi_linear(f: Fields) -> list[Layer]:
     """Kimi Linear and K3: Kimi delta attention, and latent attention every few layers."""
-    part, layers = f.section("linear_attn_config"), f.layers
     whole = latent(f, gated=f.flag("mla_use_output_gate", False))
-    delta = _kimi_delta(part)
-    linear = part.numbers("kda_layers")
+    if f.has("layer_types"):
+        delta = _flat_delta(f)
+        linear = [kind == LINEAR for kind in f.per_layer("layer_types", (FULL, LINEAR), f.layers)]
+    else:
+        part = f.section("linear_attn_config")
+        delta, listed = _kimi_delta(part), part.numbers("kda_layers")
+        linear = [layer in listed for layer in range(1, f.layers + 1)]
+    blocks = _kimi_blocks(f)
+    return [(delta if linear[layer] else whole, block) for layer, block in enumerate(blocks)]
+
+
+def _kimi_blocks(f: Fields) -> list[FeedForward]:
     experts = mixture(
         f,
         count=("num_experts",),
-        active=("num_experts_per_token",),
+        active=("num_experts_per_token", "num_experts_per_tok"),
         shared_width=shared(f, "num_shared_experts"),
     )
     experts = replace(experts, latent=f.number("routed_expert_hidden_size") or None)
-    blocks = after_dense(f, partial(dense, f), experts)
-    return [
-        (delta if layer in linear else whole, blocks[layer - 1]) for layer in range(1, layers + 1)
-    ]
+    return after_dense(f, partial(dense, f), experts)
 
 
 def _kimi_delta(part: Fields) -> Recurrent:
-    """Kimi delta attention: a decay per channel through a bottleneck, its gate too unless full.
+    """Kimi delta attention: a decay per channel through a bottleneck, its gate too unless full."""
+    return _delta(
+        part.count("num_heads"),
+        part.count("head_dim"),
+        part.count("short_conv_kernel_size"),
+        full=part.flag("use_full_rank_gate", False),
+    )
 
-    Engines keep its state in 32 bits, whatever the configuration says.
-    """
-    count, size = part.count("num_heads"), part.count("head_dim")
-    full = part.flag("use_full_rank_gate", False)
+
+def _flat_delta(f: Fields) -> Recurrent:
+    """Read the same in the words of transformers 5."""
+    count, size = f.count("linear_num_heads"), f.count("linear_head_dim")
+    return _delta(count, size, f.count("linear_conv_kernel_dim"), full=False)
+
+
+def _delta(count: int, size: int, convolution: int, *, full: bool) -> Recurrent:
+    """Engines keep its state in 32 bits, whatever the configuration says."""
     return Recurrent(
         key_heads=count,
         value_heads=count,
         key_dim=size,
         value_dim=size,
-        convolution=part.count("short_conv_kernel_size"),
+        convolution=convolution,
         gated=full,
         gates_per_head=1,
         low_rank_gates=size if full else 2 * size,
@@ -150,7 +170,24 @@ def _kimi_delta(part: Fields) -> Recurrent:
     )
 
 
+def bailing_hybrid(f: Fields) -> list[Layer]:
+    """Ling with linear attention: decay and gate as wide as the values, latent attention."""
+    count, size = f.count("linear_num_heads"), f.count("linear_head_dim")
+    delta = replace(
+        _delta(count, size, f.count("linear_conv_kernel_dim"), full=True),
+        gates_per_head=1 + size,
+        low_rank_gates=0,
+    )
+    whole, blocks = latent(f), _kimi_blocks(f)
+    kinds = f.per_layer("layer_types", (FULL, LINEAR), f.layers)
+    return [
+        (delta if kind == LINEAR else whole, block)
+        for kind, block in zip(kinds, blocks, strict=True)
+    ]
+
+
 HYBRIDS: Mapping[str, Family] = {
+    "bailing_hybrid": Family(bailing_hybrid),
     "kimi_linear": Family(kimi_linear),
     "nemotron_h": Family(nemotron_h),
     "qwen3_5_moe_text": Family(qwen_next),

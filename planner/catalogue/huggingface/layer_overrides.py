@@ -39,9 +39,8 @@ def _overrides(f: Fields, layers: int) -> list[tuple[Mapping[str, object], set[i
         changes = part.section(key).values
         number = int(key) if str(key).isdecimal() and len(str(key)) < 9 else layers
         if number >= layers and not f.problems:
-            part.complain(
-                str(key), f"the number of a layer, from 0 to {layers - 1}", found=str(key)
-            )
+            expected = f"the number of a layer, from 0 to {layers - 1}"
+            part.complain(str(key), expected, found=str(key))
         same = next((numbers for known, numbers in found if known == changes), None)
         if same is None:
             found.append((changes, {number}))

@@ -7,21 +7,24 @@ from dataclasses import replace
 from functools import partial
 
 from planner.catalogue.huggingface.blocks import (
+    BLOCK_TYPES,
     FULL,
     INTERMEDIATE,
     SLIDING,
     Family,
     Layer,
     after_dense,
+    by_block_types,
     by_types,
     dense,
     heads,
     latent,
+    mixed,
     mixture,
     shared,
     sliding,
 )
-from planner.catalogue.huggingface.dense import everywhere, upper_layers
+from planner.catalogue.huggingface.dense import all_but_every, everywhere, upper_layers
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.transformer import (
     Attention,
@@ -61,13 +64,12 @@ def qwen_blocks(f: Fields) -> list[FeedForward]:
     """Return Qwen's blocks: a mixture each decoder_sparse_step layers, but for mlp_only_layers."""
     common = f.number("shared_expert_intermediate_size")
     experts = mixture(f, count=COUNT, shared_width=common)
+    if f.has(BLOCK_TYPES):
+        return by_block_types(f, partial(dense, f), experts)
     step = f.count("decoder_sparse_step", default=1)
     only = f.numbers("mlp_only_layers") if f.has("mlp_only_layers") else []
     sparse = [layer not in only and (layer + 1) % step == 0 for layer in range(f.layers)]
-    if all(sparse):
-        return [experts] * len(sparse)
-    block = dense(f)
-    return [experts if mixed else block for mixed in sparse]
+    return mixed(sparse, partial(dense, f), experts)
 
 
 def dbrx(f: Fields) -> list[Layer]:
@@ -144,32 +146,76 @@ def _indexers(f: Fields) -> list[str]:
     return ["full"] * f.layers
 
 
-def glm4_moe(f: Fields) -> list[Layer]:
+def glm4_moe(f: Fields, *, bias: bool = False) -> list[Layer]:
     """GLM 4.5 and kin: grouped queries, some dense blocks first."""
-    bias = f.flag("attention_bias", False)
-    attention: Attention = heads(f, own_heads=False, bias=bias)
+    attention: Attention = heads(f, own_heads=False, bias=f.flag("attention_bias", bias))
     return [(attention, block) for block in routed_blocks(f)]
 
 
+def few_shared(f: Fields, *, bias: str = "attention_bias", windows: bool = False) -> list[Layer]:
+    """EXAONE, Hunyuan 3 and Ling: as GLM 4.5, with other names; EXAONE slides in most layers."""
+    whole = heads(f, own_heads=False, bias=f.flag(bias, False))
+    width = "moe_shared_expert_intermediate_size"
+    width = width if f.has(width) else "moe_intermediate_size"
+    experts = mixture(f, count=COUNT, shared_width=shared(f, "num_shared_experts", width=width))
+    blocks = after_dense(f, partial(dense, f), experts)
+    windowed = all_but_every(4)(f) if windows else [False] * f.layers
+    return list(zip(sliding(f, whole, windowed), blocks, strict=True))
+
+
+def ernie(f: Fields) -> list[Layer]:
+    """Ernie 4.5: mixtures between two layers, every few layers."""
+    attention = heads(f, own_heads=False, bias=f.flag("use_bias", False))
+    common = shared(f, "moe_num_shared_experts")
+    experts = mixture(f, count=("moe_num_experts",), active=("moe_k",), shared_width=common)
+    layers, every = f.layers, f.count("moe_layer_interval", default=1)
+    first, last = f.number("moe_layer_start_index"), f.values.get("moe_layer_end_index", -1)
+    end = f.number("moe_layer_end_index") if last not in (-1, None) else layers - 1
+    sparse = [first <= layer <= end and (layer + 1) % every == 0 for layer in range(layers)]
+    blocks = mixed(sparse, partial(dense, f), experts)
+    return [(attention, block) for block in blocks]
+
+
+def hunyuan(f: Fields) -> list[Layer]:
+    """Hunyuan: a mixture in every layer; what may differ by layer is listed, and does not."""
+    for name in ("moe_topk", "moe_intermediate_size", "num_shared_expert"):
+        listed = f.values.get(name)
+        if isinstance(listed, list) and listed:
+            f.refuse_if(any(one != listed[0] for one in listed), name, "the same in every layer")
+            f = Fields({**f.values, name: listed[0]}, f.file, f.prefix, f.problems)
+    attention = heads(f, bias=f.flag("attention_bias", False))
+    width = "moe_intermediate_size" if f.has("moe_intermediate_size") else INTERMEDIATE
+    common = f.count("num_shared_expert", default=1) * f.count(INTERMEDIATE)
+    active = ("moe_topk",)
+    experts = mixture(f, count=COUNT, active=active, width=width, shared_width=common)
+    return [(attention, experts)] * f.layers
+
+
 def mimo_v2(f: Fields) -> list[Layer]:
-    """MiMo V2: windowed layers have key/value heads of their own."""
-    layers = f.layers
+    """MiMo V2: windowed layers have key/value heads of their own, or by per_layer_config."""
     whole = replace(heads(f, own_heads=False, head_dim=True), value_dim=f.count("v_head_dim"))
-    window = GroupedQuery(
+    experts = mixture(f, count=ROUTED, shared_width=shared(f, "n_shared_experts"))
+    if f.has("layer_types"):
+        slides = by_types(f, lambda _: False)
+        own = not f.has("per_layer_config")
+        window = _mimo_window(f) if own else replace(whole, window=f.count("sliding_window"))
+        blocks = by_block_types(f, partial(dense, f), experts)
+    else:
+        slides = [bool(one) for one in f.per_layer("hybrid_layer_pattern", (0, 1), f.layers)]
+        window = _mimo_window(f)
+        sparse = [bool(one) for one in f.per_layer("moe_layer_freq", (0, 1), f.layers)]
+        blocks = mixed(sparse, partial(dense, f), experts)
+    return [(window if slides[layer] else whole, block) for layer, block in enumerate(blocks)]
+
+
+def _mimo_window(f: Fields) -> GroupedQuery:
+    return GroupedQuery(
         f.count("swa_num_attention_heads"),
         f.count("swa_num_key_value_heads"),
         f.count("swa_head_dim"),
         f.count("swa_v_head_dim"),
         f.count("sliding_window", "sliding_window_size"),
     )
-    slides = f.per_layer("hybrid_layer_pattern", (0, 1), layers)
-    sparse = f.per_layer("moe_layer_freq", (0, 1), layers)
-    experts = mixture(f, count=ROUTED, shared_width=shared(f, "n_shared_experts"))
-    block: FeedForward = experts if all(sparse) else dense(f)
-    return [
-        (window if slides[layer] else whole, experts if sparse[layer] else block)
-        for layer in range(layers)
-    ]
 
 
 def step3(f: Fields) -> list[Layer]:
@@ -185,24 +231,32 @@ def step3(f: Fields) -> list[Layer]:
 
 
 MIXTURES: Mapping[str, Family] = {
+    "bailing_moe": Family(partial(few_shared, bias="use_qkv_bias")),
+    "bailing_moe_v2": Family(partial(few_shared, bias="use_qkv_bias")),
     "dbrx": Family(dbrx),
     "deepseek": Family(glm4_moe),
     "deepseek_v2": Family(deepseek),
     "deepseek_v3": Family(deepseek),
     "deepseek_v32": Family(deepseek_sparse),
     "dots1": Family(glm4_moe),
+    "ernie4_5_moe": Family(ernie, tied=True),
+    "exaone_moe": Family(partial(few_shared, windows=True)),
     "glm4_moe": Family(glm4_moe),
     "glm4_moe_lite": Family(deepseek),
+    "glm4v_moe_text": Family(partial(glm4_moe, bias=True)),
     "glm_moe_dsa": Family(deepseek_sparse),
     "gpt_oss": Family(gpt_oss),
     "granitemoe": Family(partial(mixtral, own_heads=True)),
     "granitemoeshared": Family(
         partial(mixtral, own_heads=True, shared_field="shared_intermediate_size")
     ),
+    "hunyuan_v1_moe": Family(hunyuan),
+    "hy_v3": Family(few_shared),
     "kimi_k2": Family(deepseek),
     "llama4_text": Family(llama4),
     "mimo_v2_flash": Family(mimo_v2),
     "minimax_m2": Family(partial(mixtral, shared_field="shared_intermediate_size")),
+    "mistral4": Family(deepseek),
     "mixtral": Family(mixtral),
     "olmoe": Family(olmoe),
     "phimoe": Family(mixtral),
