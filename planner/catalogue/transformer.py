@@ -25,6 +25,8 @@ class GroupedQuery:
     """Whether the output is multiplied by a gate as wide, projected from the layer's input."""
     values_from_keys: bool = False
     """Whether one projection serves keys and values; both are cached all the same."""
+    shares_cache: bool = False
+    """Whether keys and values are those of an earlier layer: none are projected or cached."""
     kind: Literal["grouped-query"] = "grouped-query"
 
     @property
@@ -51,7 +53,7 @@ class GroupedQuery:
     def input_width(self) -> int:
         """Numbers of one token that the projections from the hidden state yield."""
         values = self.kv_heads * self.value_size
-        shared = values if self.values_from_keys else 0
+        shared = values if self.values_from_keys and not self.shares_cache else 0
         return self.query_width + self.cache_elements() - shared + self.gate_width
 
     def parameters(self, hidden: int) -> int:
@@ -60,6 +62,10 @@ class GroupedQuery:
 
     def cache_elements(self) -> int:
         """Numbers one layer caches for one position."""
+        return 0 if self.shares_cache else self.read_elements()
+
+    def read_elements(self) -> int:
+        """Numbers of one position that one layer attends to, cached by itself or by another."""
         return self.kv_heads * (self.head_dim + self.value_size)
 
 
@@ -333,6 +339,9 @@ class Transformer:
     tower_parameters: int = 0
     """Weights of what turns images into vectors of the hidden size; in 16 bits, used by prompts
     alone."""
+    look_up_parameters: int = 0
+    """Weights of embeddings that layers have of their own, a vector for every word; looked up on
+    the first stage, so that no product reads them."""
     prediction_layers: int = 0
     """Extra layers that predict further tokens (multi-token prediction), not counted elsewhere."""
     weight_precision: str = "bf16"
@@ -380,6 +389,7 @@ class Transformer:
     def language_parameters(self) -> int:
         """Weights of layers and embeddings, and of the output projection unless it is tied."""
         words = self.embedding_parameters * (1 if self.tied_embeddings else 2)
+        words += self.look_up_parameters
         return self.layer_parameters + words + self.learned_positions * self.hidden
 
     @property

@@ -6,6 +6,8 @@ is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from planner.catalogue.profile import Switches
@@ -133,7 +135,10 @@ def cache_elements_moved(
     """Cached numbers of one sequence that one rank reads and writes in one pass (T50).
 
     An indexer reads its own keys at every position and the latent vector where it keeps one.
+    Layers that share the cache of another read it once more.
     """
+    if isinstance(attention, GroupedQuery) and attention.shares_cache:
+        attention = replace(attention, shares_cache=False)
     moved = cache_elements_per_rank(attention, length, tp, switches)
     if isinstance(attention, Latent) and attention.indexer is not None:
         latent = attention.kv_latent + attention.rotary_dim

@@ -43,7 +43,8 @@ def resident_bytes(
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
     weights = _layer_weights(llm, precision, switches, step)
     caches = _layer_caches(llm, precision, switches, step)
-    embedding, towers = embedding_bytes(llm, precision, switches, tp), tower_bytes(llm, tp)
+    embedding = embedding_bytes(llm, precision, switches, tp)
+    towers = first_stage_bytes(llm, precision, switches, tp)
     sequences, held = step.group_sequences(switches), np.asarray(0.0)
     for stage in fullest_stages(llm, pp, switches):
         own = _sum(stage, weights) + stage.embeddings * embedding + stage.towers * towers
@@ -57,7 +58,7 @@ def weight_bytes(
     """Weights of one rank of the stage that holds most: layers, embeddings, towers (T34)."""
     layers = _layer_weights(llm, precision, switches, step)
     embedding = embedding_bytes(llm, precision, switches, step.tp)
-    towers = tower_bytes(llm, step.tp)
+    towers = first_stage_bytes(llm, precision, switches, step.tp)
     found = (
         _sum(stage, layers) + stage.embeddings * embedding + stage.towers * towers
         for stage in fullest_stages(llm, step.pp, switches)
@@ -72,9 +73,15 @@ def embedding_bytes(
     return llm.embedding_parameters * (switches.embedding_bytes or precision.weight_bytes) / tp
 
 
-def tower_bytes(llm: Transformer, tp: Floats) -> Floats:
-    """Bytes that one rank of the first stage holds of towers, which quantisers leave in 16 bits."""
-    return TOWER_NUMBER_BYTES * llm.tower_parameters / tp
+def first_stage_bytes(
+    llm: Transformer, precision: Precision, switches: Switches, tp: Floats
+) -> Floats:
+    """Bytes that one rank of the first stage holds beside layers and words.
+
+    Towers, which quantisers leave in 16 bits, and embeddings that layers have of their own.
+    """
+    look_ups = llm.look_up_parameters * (switches.embedding_bytes or precision.weight_bytes)
+    return (TOWER_NUMBER_BYTES * llm.tower_parameters + look_ups) / tp
 
 
 def _layer_weights(

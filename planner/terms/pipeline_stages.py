@@ -23,7 +23,7 @@ class Stage(NamedTuple):
     embeddings: float
     """Embedding matrices."""
     towers: float = 0.0
-    """Towers that encode images: all of them or none."""
+    """Towers that encode images, and look-ups of layers: all of them or none."""
 
 
 class StageArrays(NamedTuple):
@@ -34,7 +34,7 @@ class StageArrays(NamedTuple):
     embeddings: Floats
     """Embedding matrices."""
     towers: Floats
-    """Towers that encode images: all of them or none."""
+    """Towers that encode images, and look-ups of layers: all of them or none."""
 
 
 def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator[StageArrays]:
@@ -83,7 +83,7 @@ def stages(llm: Transformer, pp: int) -> tuple[Stage, ...]:
     found = []
     for index, (first, last) in enumerate(pairwise(ends.tolist())):
         embeddings = _embeddings(llm) if pp == 1 else float(index in {0, pp - 1})
-        towers = float(index == 0 and llm.tower_parameters > 0)
+        towers = float(index == 0 and llm.tower_parameters + llm.look_up_parameters > 0)
         found.append(Stage(_layers(llm, first, last), embeddings, towers))
     distinct = list(dict.fromkeys(found))
     return tuple(stage for stage in distinct if not _held_by_another(stage, distinct))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from planner.catalogue import profile
 from planner.catalogue.huggingface import from_config
-from planner.catalogue.transformer import Dense, Experts, Recurrent, Transformer
+from planner.catalogue.transformer import Dense, Experts, GroupedQuery, Recurrent, Transformer
 from planner.errors import InputError
+from planner.terms.attention import cache_elements_moved, cache_elements_per_rank, score_flop
+from planner.terms.forward_pass import ForwardPass, Precision
+from planner.terms.memory_capacity import weight_bytes
 
 FOUND = json.loads(
     (Path(__file__).parents[1] / "data" / "meta_device" / "families.json").read_text("utf-8")
@@ -44,7 +50,7 @@ def test_caches_of_every_layer_are_those_of_the_package(row: dict[str, Any]) -> 
 
 
 def test_enough_families_are_compared() -> None:
-    assert len({row["config"]["model_type"] for row in FOUND}) == 69
+    assert len({row["config"]["model_type"] for row in FOUND}) == 71
 
 
 def test_layers_of_granite_4() -> None:
@@ -125,7 +131,10 @@ def test_senseless_values_are_refused(name: str, change: dict[str, Any], message
 
 JUNK = (None, "x", -1, 0, [], {}, 1.5, True, [None], [{}], {"a": 1}, 10**30, float("inf"))
 NEW = ("granite-4.0-h-small", "falcon-h1-7b", "jamba-v0.1", "lfm2-1.2b", "lfm2-8b-a1b")
-MORE = ("ernie-4.5-300b-a47b", "hunyuan-a13b", "k-exaone-236b-a23b", "bailing_hybrid (defaults)")
+MORE = (
+    *("gemma3n_text (defaults)", "gemma 4 with shared caches (sizes of our own)"),
+    *("ernie-4.5-300b-a47b", "hunyuan-a13b", "k-exaone-236b-a23b", "bailing_hybrid (defaults)"),
+)
 
 
 @pytest.mark.parametrize("name", [*NEW, *MORE])
@@ -137,3 +146,49 @@ def test_senseless_values_never_crash(name: str) -> None:
                 assert _read({**config, field: junk}).parameters > 0
             except InputError as refused:
                 assert "config.json" in str(refused)
+
+
+def test_layers_that_share_caches_project_and_cache_nothing() -> None:
+    """Gemma 3n E4B: 20 layers of 35 have caches; four of five slide over 512 positions."""
+    record = _read(BY_NAME["gemma3n_text (defaults)"]["config"])
+    assert record.cache_elements_per_token == 4 * 2 * 2 * 256
+    assert record.cache_elements_per_sequence == 16 * 512 * 2 * 2 * 256
+    assert record.look_up_parameters == 262144 * 35 * 256
+    attention = [group.attention for group in record.layers]
+    sharing = [one for one in attention if isinstance(one, GroupedQuery) and one.shares_cache]
+    assert {one.parameters(2048) for one in sharing} == {2 * 2048 * 2048}
+    for name in ("gemma3n_text (defaults)", "gemma 4 with shared caches (sizes of our own)"):
+        with pytest.raises(InputError, match=r"num_kv_shared_layers: found 35, expected fewer"):
+            _read({**BY_NAME[name]["config"], "num_kv_shared_layers": 35})
+
+
+def test_a_shared_cache_is_read_again_and_held_once() -> None:
+    own = GroupedQuery(8, 2, 256)
+    late = GroupedQuery(8, 2, 256, shares_cache=True)
+    one, length = np.asarray(1.0), np.asarray(1000.0)
+    switches = profile("calibrated").switches
+    held = [cache_elements_per_rank(attention, length, one, switches) for attention in (own, late)]
+    assert [float(number) for number in held] == [1000 * 2 * 2 * 256, 0]
+    moved = [cache_elements_moved(attention, length, one, switches) for attention in (own, late)]
+    assert float(moved[0]) == float(moved[1]) == 1000 * 2 * 2 * 256
+    step = ForwardPass(one, one, one, one, length)
+    assert float(score_flop(own, step, switches)) == float(score_flop(late, step, switches)) > 0
+
+
+def test_embeddings_of_layers_lie_on_the_first_stage() -> None:
+    record = _read(BY_NAME["gemma3n_text (defaults)"]["config"])
+    without = replace(record, look_up_parameters=0)
+    switches, one = profile("calibrated").switches, np.asarray(1.0)
+    step = ForwardPass(np.asarray(2.0), one, one, one, one)
+    precision = Precision(weights="fp8")
+    held = [weight_bytes(llm, precision, switches, step) for llm in (record, without)]
+    assert float(held[0] - held[1]) == pytest.approx(
+        record.look_up_parameters * (switches.embedding_bytes or 1.0) / 2
+    )
+
+
+def test_widths_of_gemma_3n_are_one_or_a_list() -> None:
+    config = BY_NAME["gemma3n_text (defaults)"]["config"]
+    assert _read({**config, "intermediate_size": 16384}).layers == _read(config).layers
+    with pytest.raises(InputError, match="or a list of 35 of them"):
+        _read({**config, "intermediate_size": [16384] * 3})

@@ -60,7 +60,8 @@ def test_the_fullest_stage_is_the_fullest_of_all_counted_one_by_one(name: str) -
             first += size
             alone = sum(_layer(llm, group) for group in groups)
             ends = (index == 0) + (index == pp - 1) if pp > 1 else 2 - llm.tied_embeddings
-            towers = 2.0 * llm.tower_parameters if index == 0 else 0.0
+            alone_there = 2.0 * (llm.tower_parameters + llm.look_up_parameters)
+            towers = alone_there if index == 0 else 0.0
             fullest = max(fullest, alone + ends * matrix + towers)
         assert held(llm, [float(pp)])[0] == pytest.approx(fullest, rel=1e-12), pp
 

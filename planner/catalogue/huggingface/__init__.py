@@ -9,7 +9,7 @@ from typing import Any
 
 from planner.catalogue.huggingface.blocks import Family, grouped, order
 from planner.catalogue.huggingface.context import longest_context
-from planner.catalogue.huggingface.dense import DENSE
+from planner.catalogue.huggingface.dense import DENSE, look_ups
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import HYBRIDS
 from planner.catalogue.huggingface.layer_overrides import read_layers
@@ -24,6 +24,7 @@ from planner.errors import InputError, Problem, did_you_mean
 FAMILIES: Mapping[str, Family] = {**DENSE, **MIXTURES, **HYBRIDS, **STATE_SPACES}
 ALIASES: Mapping[str, str] = {
     "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
     "glm4v": "glm4v_text",
     "glm4v_moe": "glm4v_moe_text",
@@ -44,12 +45,9 @@ MODEL_TYPES = tuple(sorted({*FAMILIES, *ALIASES}))
 
 _COMPRESSED = "its cache is compressed by another ratio in every layer"
 _SPARSE_BLOCKS = "its sparse attention picks blocks by keys that it caches beside the others"
-_SHARED_CACHE = "some of its layers use the cache of others and embed every word anew"
 REFUSED: Mapping[str, str] = {
     "deepseek_ref": _COMPRESSED,
     "deepseek_v4": _COMPRESSED,
-    "gemma3n": _SHARED_CACHE,
-    "gemma3n_text": _SHARED_CACHE,
     "minimax_m3": _SPARSE_BLOCKS,
     "minimax_m3_vl": _SPARSE_BLOCKS,
 }
@@ -137,6 +135,7 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
         weight_precision=quantised.precision,
         checkpoint=quantised.checkpoint,
         tower_parameters=encoded,
+        look_up_parameters=look_ups(f),
         notes=" ".join(filter(None, (quantised.note, uncounted))),
     )
 

@@ -16,7 +16,7 @@ from planner.catalogue.huggingface.blocks import (
     heads,
     sliding,
 )
-from planner.catalogue.huggingface.fields import Fields
+from planner.catalogue.huggingface.fields import PLACEHOLDER, Fields
 from planner.catalogue.transformer import Attention, Dense, Experts, FeedForward, GroupedQuery
 
 
@@ -76,6 +76,8 @@ def all_but_every(pattern: int, field: str = "sliding_window_pattern") -> Callab
     return slides
 
 
+LAYER_EMBEDDING = "hidden_size_per_layer_input"
+"""Field with the size of the embedding that every layer has of its own."""
 GEMMA3: Mapping[str, int] = {
     "vocab_size": 262208,
     "num_attention_heads": 8,
@@ -98,8 +100,6 @@ def gemma4(f: Fields) -> list[Layer]:
 
     Others have their heads by fields of their own, or by per_layer_config.
     """
-    for field in ("hidden_size_per_layer_input", "num_kv_shared_layers", "use_double_wide_mlp"):
-        f.refuse_if(f.values.get(field), field, "0 or nothing")
     types = f.per_layer("layer_types", (FULL, SLIDING), f.layers)
     window = replace(heads(f, own_heads=False, head_dim=True), window=f.count("sliding_window"))
     same = f.flag("attention_k_eq_v", False)
@@ -108,16 +108,98 @@ def gemma4(f: Fields) -> list[Layer]:
         pairs = f.count("num_global_key_value_heads") if same else pairs
         size = f.count("global_head_dim")
     whole = GroupedQuery(window.query_heads, pairs, size, values_from_keys=same)
-    block = _gemma4_block(f)
-    return [(window if kind == SLIDING else whole, block) for kind in types]
+    wider = 2 if f.flag("use_double_wide_mlp", False) else 1
+    own, late = _gemma4_block(f, 1), _gemma4_block(f, wider)
+    attentions = [window if kind == SLIDING else whole for kind in types]
+    return _sharing(f, [(one, own) for one in attentions], [(one, late) for one in attentions])
 
 
-def _gemma4_block(f: Fields) -> FeedForward:
-    width = f.count("intermediate_size")
+def _sharing(f: Fields, layers: list[Layer], late: list[Layer]) -> list[Layer]:
+    """Return the layers, the last `num_kv_shared_layers` of them with the caches of earlier ones.
+
+    Parameters
+    ----------
+    f : Fields
+        The configuration.
+    layers, late : list of Layer
+        What every layer is where it has a cache of its own, and where it shares one.
+    """
+    number = f.number("num_kv_shared_layers")
+    if number >= len(layers) and number:
+        f.complain("num_kv_shared_layers", f"fewer than the {len(layers)} layers")
+        return layers
+    first = len(layers) - number
+    shared = [(_shared(attention), block) for attention, block in late[first:]]
+    return [*layers[:first], *shared]
+
+
+def _shared(attention: Attention | None) -> Attention | None:
+    if isinstance(attention, GroupedQuery):
+        return replace(attention, shares_cache=True)
+    return attention
+
+
+def _gemma4_block(f: Fields, times: int) -> FeedForward:
+    """Read a block; what gates the embedding of a layer has the size of a wider block.
+
+    Gate, projection and way to the embedding are three matrices, as a gated block has.
+    """
+    width = times * f.count("intermediate_size") + f.number(LAYER_EMBEDDING)
     if not f.flag("enable_moe_block", False):
         return Dense(width)
     count, active = f.count("num_experts"), f.count("top_k_experts")
     return Experts(count, active, f.count("moe_intermediate_size"), shared_width=width)
+
+
+def look_ups(f: Fields) -> int:
+    """Return the weights of embeddings that layers have of their own."""
+    size = f.number(LAYER_EMBEDDING)
+    if not size:
+        return 0
+    return f.count("vocab_size_per_layer_input", default=262144) * size * f.layers
+
+
+GEMMA3N: Mapping[str, int] = {
+    "vocab_size": 262400,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 256,
+    "sliding_window": 512,
+    "hidden_size_per_layer_input": 256,
+    "num_kv_shared_layers": 15,
+    "laurel_rank": 64,
+    "altup_num_inputs": 4,
+    "max_position_embeddings": 32768,
+}
+"""Values of transformers' Gemma3nTextConfig, which files may leave out."""
+
+
+def gemma3n(f: Fields) -> list[Layer]:
+    """Gemma 3n: the last layers share caches; small projections beside the block widen it.
+
+    These are the embedding of the layer, as in Gemma 4, a low-rank way past the block, and the
+    matrices that spread the first input over several and gather the last.
+    """
+    f.values = {**GEMMA3N, **f.values}
+    layers, sides = f.layers, f.count("altup_num_inputs") - 1
+    past = 2 * f.count("laurel_rank") + 2 * sides * f.hidden / layers
+    beside = f.number(LAYER_EMBEDDING) + round(past / 3)
+    blocks = [Dense(width + beside) for width in _widths(f, layers)]
+    attentions = sliding(f, heads(f, head_dim=True), all_but_every(5)(f))
+    found: list[Layer] = list(zip(attentions, blocks, strict=True))
+    return _sharing(f, found, found)
+
+
+def _widths(f: Fields, layers: int) -> list[int]:
+    """Return the width of every block: one for all, or a list."""
+    listed = f.values.get("intermediate_size")
+    if not isinstance(listed, list):
+        return [f.count("intermediate_size")] * layers
+    if len(listed) < layers or not all(type(one) is int and one > 0 for one in listed):
+        expected = f"a whole number of 1 or more, or a list of {layers} of them"
+        f.complain("intermediate_size", expected)
+        return [PLACEHOLDER] * layers
+    return listed[:layers]
 
 
 def falcon(f: Fields) -> list[Layer]:
@@ -217,6 +299,7 @@ DENSE: Mapping[str, Family] = {
         partial(_llama, own_heads=False, head_dim=True, slides=all_but_every(2)), tied=True
     ),
     "gemma3_text": Family(gemma3, tied=True),
+    "gemma3n_text": Family(gemma3n, tied=True),
     "gemma4_text": Family(gemma4, tied=True),
     "glm": Family(_glm),
     "glm4": Family(_glm),
