@@ -19,6 +19,7 @@ DIMENSIONS = {
     "requests per second": ("request / second", "25 req/s, 1500 req/min"),
     "dollars per hour": ("dollar / hour", "2.5 $/h, 60 $/day"),
     "FLOP per second": ("FLOP / second", "989 TFLOP/s"),
+    "watts": ("watt", "700 W, 20 kW"),
 }
 """What a quantity may measure: the unit of the bare number, and examples."""
 

@@ -28,7 +28,9 @@ from planner.problem.instance import (
     Roles,
     Search,
     Seconds,
+    SecondsOrNone,
     TokensPerSecond,
+    Watts,
     as_list,
     as_part,
     reckonable,
@@ -156,9 +158,9 @@ class FleetPool(Part):
     """Paid through the whole horizon."""
     spot: Spot | None = None
     """Cheaper, and can be taken away."""
-    watts_per_gpu: Amount | None = None
+    watts_per_gpu: Watts | None = None
     """Power of a busy accelerator. Left out: the catalogue's."""
-    watts_at_most: Amount | None = None
+    watts_at_most: Watts | None = None
     """Cap on the power of busy accelerators in every period."""
     carbon_grams_per_kilowatt_hour: Amount | None = None
     """Carbon of the region's electricity."""
@@ -236,7 +238,7 @@ class FleetWorkload(Part):
     workers, each has so many."""
     spot: bool = True
     """Whether replicas may run on accelerators that can be taken away."""
-    startup_seconds: Amount = 0.0
+    startup_seconds: SecondsOrNone = 0.0
     """How long a replica's accelerators are paid for before it serves."""
     startup_dollars: Amount = 0.0
     """What starting a replica costs beside that."""
@@ -342,7 +344,7 @@ class Fleet(Part):
     """The horizon, one period after the other; a whole number stands for so many hours."""
     deployments: Names = ()
     """CSV files of deployments for workloads that name none of their own."""
-    round_trip_seconds: dict[Key, dict[Key, Amount]] = Field(default_factory=dict)
+    round_trip_seconds: dict[Key, dict[Key, SecondsOrNone]] = Field(default_factory=dict)
     """Round trip from the users' region to the serving one; none within a region."""
     prediction: Prediction = Prediction()
     """What to make of the figures of deployments."""
@@ -351,7 +353,7 @@ class Fleet(Part):
     money: the demands stated are a mix that grows by one factor."""
     dollars_per_hour_at_most: DollarsPerHour | None = None
     """Ceiling on the cost of an hour, in the mean of the horizon."""
-    watts_at_most: Amount | None = None
+    watts_at_most: Watts | None = None
     """Cap on the power of all busy accelerators in every period."""
     carbon_kilograms_at_most: Amount | None = None
     """Cap on the carbon of busy accelerators over the horizon."""

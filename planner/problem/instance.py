@@ -61,7 +61,20 @@ def _in(dimension: str) -> Any:
     ]
 
 
+def _from_zero(dimension: str) -> Any:
+    """Accept plain numbers and strings with a unit of `dimension`, 0 among them."""
+    number = {"type": "number", "minimum": 0, "maximum": LARGEST_QUANTITY}
+    return [
+        BeforeValidator(lambda value: None if value is None else quantity(value, dimension)),
+        Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+        AfterValidator(reckonable),
+        WithJsonSchema({"anyOf": [number, {"type": "string"}]}),
+    ]
+
+
 Seconds = Annotated[float, *_in("seconds")]
+SecondsOrNone = Annotated[float, *_from_zero("seconds")]
+Watts = Annotated[float, *_from_zero("watts")]
 Bytes = Annotated[float, *_in("bytes")]
 BytesPerSecond = Annotated[float, *_in("bytes per second")]
 TokensPerSecond = Annotated[float, *_in("tokens per second")]

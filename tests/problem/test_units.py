@@ -67,6 +67,11 @@ UNITS = {
         for unit in ("FLOP", "flop", "FLOPs")
         for per in PER_TIME
     },
+    "watts": {
+        f"{prefix}{unit}": factor
+        for prefix, factor in (("", 1), ("k", 1e3), ("M", 1e6))
+        for unit in ("W", "watt", "watts")
+    },
 }
 """The units the documentation promises, spelt out here once more, with their factors."""
 
