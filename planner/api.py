@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from math import nan
+from dataclasses import astuple, replace
+from math import isinf, isnan, nan
 from typing import Any, overload
 
 import numpy as np
@@ -21,7 +21,7 @@ from planner.candidates.screening import Screening, screen
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates
 from planner.errors import CheckError, InputError, MissingExtraError, SolverError
-from planner.formulations import fleet_method
+from planner.formulations import fleet_method, keep_or_change
 from planner.formulations.column_generation.algorithm import DualPrices
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.infeasibility.diagnosis import diagnosed
@@ -29,9 +29,9 @@ from planner.infeasibility.fleet_deficits import Shortage
 from planner.infeasibility.fleet_unservable import unservable
 from planner.plans import build
 from planner.plans.build_fleet import build_fleet_plan
-from planner.plans.fleet_plan import FleetPlan, ShadowPrices, Traffic
+from planner.plans.fleet_plan import Comparison, FleetPlan, ShadowPrices, Traffic
 from planner.plans.plan import Plan
-from planner.problem.fleet import Fleet
+from planner.problem.fleet import DOLLARS, PER_CENT, Fleet
 from planner.problem.instance import Instance, Solver
 from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
@@ -288,15 +288,60 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
     method = fleet_method.chosen_method(fleet.solver, data)
     try:
         labels = [offers.label[row] for row in data.choices.offer]
-        result, duals = fleet_method.decide(data, fleet.solver, method, progress, labels)
+        result, duals, compared = keep_or_change.decide(data, fleet, method, progress, labels)
     except SolverFailedError as error:
         raise SolverError(f"the solver stopped without an answer: {error}.") from error
-    message = _shortage(fleet, offers).text if result.status == "infeasible" else ""
+    comparison = None if compared is None else Comparison(*astuple(compared))
+    message = _what_runs(fleet, comparison)
+    if result.status == "infeasible":
+        message = _too_many_changes(fleet, data) or _shortage(fleet, offers).text
     prices = _hourly(data, duals)
-    plan = build_fleet_plan(fleet, offers, data, result, prices, method=method, message=message)
+    plan = build_fleet_plan(
+        *(fleet, offers, data, result, prices),
+        comparison=comparison,
+        method=method,
+        message=message,
+    )
     if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
     return plan
+
+
+def _what_runs(fleet: Fleet, comparison: Comparison | None) -> str:
+    """Say whether what runs is changed, and why."""
+    if fleet.changes is None or comparison is None:
+        return ""
+    least = f"the least saving for a change is {_in_words(fleet.changes.minimum_saving)}"
+    kept, changed = comparison.dollars_per_hour_if_kept, comparison.dollars_per_hour_if_changed
+    if isnan(kept):
+        return "What runs is changed: as it is, it does not meet what is asked."
+    if isnan(changed):
+        return f"What runs is kept, at ${kept:,.2f}/h: nothing else was found."
+    less = f"${kept - changed:,.2f}/h ({(kept - changed) / kept if kept else 0.0:.1%})"
+    if comparison.kept:
+        return f"What runs is kept: changing it would save {less}; {least}."
+    return f"What runs is changed: that saves {less} against keeping it; {least}."
+
+
+def _in_words(saving: str) -> str:
+    """Return a least saving as it is read: 3%, or $2.00/h."""
+    return saving if saving.endswith(PER_CENT) else f"${float(saving.removesuffix(DOLLARS)):,.2f}/h"
+
+
+def _too_many_changes(fleet: Fleet, data: ModelData) -> str:
+    """Say how many changes it takes, where no plan has as few as are allowed."""
+    if isinf(data.limits.changes):
+        return ""
+    from planner.formulations.fleet.fewest_changes import fewest_changes
+
+    most = int(data.limits.changes)
+    needed = fewest_changes(data, time_limit_seconds=fleet.solver.time_limit_seconds)
+    if needed is None or needed <= most:
+        return ""
+    return (
+        f"No plan has as few changes of what runs as `changes.at_most`, {most}: "
+        f"with {needed} replicas started, stopped or changed there is one."
+    )
 
 
 def _hourly(data: ModelData, duals: DualPrices | None) -> ShadowPrices | None:
@@ -310,4 +355,4 @@ def _shortage(fleet: Fleet, offers: Offers) -> Shortage:
     """Say what is short. That needs Pyomo, too."""
     from planner.infeasibility.fleet_shortage import shortage
 
-    return shortage(fleet, offers)
+    return shortage(fleet.model_copy(update={"changes": None}), offers)

@@ -22,8 +22,8 @@ from planner.units import quantity
 WORKLOAD, WORKLOADS, POOLS = "workload", "workloads", "pools"
 OF_FLEETS = (
     *("periods", "demand", "demand_quantile", "round_trip_seconds", "watts_at_most"),
-    *("carbon_kilograms_at_most", "scenarios", "robustness", "running", "deployments"),
-    "prediction",
+    *("carbon_kilograms_at_most", "scenarios", "robustness", "running", "changes"),
+    *("deployments", "prediction"),
 )
 """Keys of the top level that formulation D does not read."""
 OF_FLEET_WORKLOADS = (

@@ -13,6 +13,7 @@ from planner.candidates.fleet.model_data import HOURLY, Decisions, ModelData, So
 from planner.plans.fleet_plan import (
     MARKETS,
     Bools,
+    Comparison,
     FleetPlan,
     Floats,
     Ints,
@@ -46,6 +47,7 @@ def build_fleet_plan(
     result: SolveResult,
     prices: ShadowPrices | None = None,
     *,
+    comparison: Comparison | None = None,
     method: str = "milp",
     message: str = "",
 ) -> FleetPlan:
@@ -66,6 +68,8 @@ def build_fleet_plan(
         What it found and proved.
     prices : ShadowPrices, optional
         Shadow prices, where they are known.
+    comparison : Comparison, optional
+        What keeping and changing what runs costs, where that was asked.
     method : str
         `milp` or `decomposition`.
     message : str
@@ -85,6 +89,7 @@ def build_fleet_plan(
         **_asked(fleet, data),
         status=result.status,
         prices=prices,
+        comparison=comparison,
         solver=result.solver,
         method=method,
         seconds=result.seconds,

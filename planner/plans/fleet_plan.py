@@ -152,6 +152,18 @@ class Traffic:
         return (self.bound - self.requests_per_second) / self.requests_per_second
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What keeping and changing what runs costs; requests refused included."""
+
+    kept: bool
+    """Whether what runs is kept in first periods."""
+    dollars_per_hour_if_kept: float
+    """In the mean of the horizon; NaN where what runs does not hold, or that was not known."""
+    dollars_per_hour_if_changed: float
+    """NaN where no plan was found."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetPlan:
     """A fleet's plan with its proof: a head, and three tables held by column."""
@@ -182,6 +194,8 @@ class FleetPlan:
     prices: ShadowPrices | None = None
     traffic: Traffic | None = None
     """Where the most traffic is asked for; the rest of the plan is what costs least for it."""
+    comparison: Comparison | None = None
+    """What keeping and changing what runs costs; None where changes need save nothing."""
     workloads: tuple[str, ...]
     pools: tuple[str, ...]
     periods: tuple[str, ...]
@@ -367,6 +381,16 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "kept": comparison.kept,
+        "dollars_per_hour_if_kept": _finite(comparison.dollars_per_hour_if_kept),
+        "dollars_per_hour_if_changed": _finite(comparison.dollars_per_hour_if_changed),
+    }
+
+
 def _summary(plan: FleetPlan) -> dict[str, Any]:
     pools: list[dict[str, Any]] = [
         {"name": name, "gpus": _finite(gpus)}
@@ -391,6 +415,7 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "message": plan.message,
         "budget_shadow_price": plan.prices.budget if plan.prices else None,
         "traffic": None if plan.traffic is None else asdict(plan.traffic),
+        "what_runs": _compared(plan.comparison),
         "periods": [
             {"name": name, "hours": hours}
             for name, hours in zip(plan.periods, plan.hours.tolist(), strict=True)

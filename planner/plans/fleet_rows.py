@@ -150,11 +150,23 @@ def _scaled(data: ModelData, runs: Runs, served: Floats | None, left: Floats) ->
 
 
 def starts_of(data: ModelData, runs: Runs) -> Ints:
-    """(N,) replicas that did not run in the period before."""
-    periods = len(data.horizon)
+    """(N,) replicas that did not run in the period before.
+
+    Replicas that changed their batch ran before: of a layout's deployments that grow, the first
+    ones start what the layout has more.
+    """
+    layouts, periods = data.by_layout, len(data.horizon)
     counts = np.zeros((len(data.choices), periods), dtype=np.int64)
     counts[runs.choice, runs.period] = runs.count
     before = data.horizon.before[runs.period]
     first = data.choices.running[runs.choice] if data.has_running else runs.count
     previous = np.where(before >= 0, counts[runs.choice, before], first)
-    return np.asarray(np.maximum(runs.count - previous, 0), dtype=np.int64)
+    grown = np.asarray(np.maximum(runs.count - previous, 0), dtype=np.int64)
+    if data.layouts is None:
+        return grown
+    left = data.started(counts)
+    for row in np.flatnonzero(grown).tolist():
+        at = layouts.of[runs.choice[row]], runs.period[row]
+        grown[row] = min(grown[row], left[at])
+        left[at] -= grown[row]
+    return grown

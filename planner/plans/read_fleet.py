@@ -20,6 +20,7 @@ from planner.plans.fleet_plan import (
     SERVICE_FILE,
     SUMMARY_FILE,
     Bools,
+    Comparison,
     FleetPlan,
     Floats,
     Ints,
@@ -124,6 +125,7 @@ def _plan(
         **stated,
         prices=_prices(head),
         traffic=_traffic(head.get("traffic")),
+        comparison=_comparison(head.get("what_runs")),
         workloads=workloads,
         pools=pools,
         periods=periods,
@@ -236,6 +238,13 @@ def _prices(head: dict[str, Any]) -> ShadowPrices | None:
         return None
     prices = [[_number(price) for price in pool[name]] for pool in head["pools"]]
     return ShadowPrices(np.array(prices), float(head["budget_shadow_price"]))
+
+
+def _comparison(said: dict[str, Any] | None) -> Comparison | None:
+    if said is None:
+        return None
+    numbers = ("dollars_per_hour_if_kept", "dollars_per_hour_if_changed")
+    return Comparison(bool(said["kept"]), *(_number(said[name]) for name in numbers))
 
 
 def _replicas(

@@ -35,3 +35,15 @@ def label(
     parts += [weights, *([f"kv-{kv}"] if kv != "bf16" else [])]
     parts += [f"{draft}-x{gamma}"] if gamma else []
     return " ".join([*parts, f"b{batch}"])
+
+
+def layout_of(label: str) -> str:
+    """Return what a label says of a deployment but for its batch: what is as it is without one.
+
+    Examples
+    --------
+    >>> layout_of("tp4 fp8 b47"), layout_of("measured")
+    ('tp4 fp8', 'measured')
+    """
+    layout, _, batch = label.rpartition(" b")
+    return layout if layout and batch.isdecimal() else label

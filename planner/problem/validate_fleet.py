@@ -41,7 +41,8 @@ def validate_fleet(fleet: Fleet, *, has_offers: bool = False) -> tuple[Problem, 
     for at, workload in enumerate(fleet.workloads):
         for check in _CHECKS:
             problems += check(known, f"workloads[{at}]", workload)
-    problems += [*_running(known), *_scenarios(known), *_quantile(known), *_traffic(known)]
+    for of_all in (_running, _changes, _scenarios, _quantile, _traffic):
+        problems += of_all(known)
     return tuple(few(problems))
 
 
@@ -327,6 +328,14 @@ def _running(known: _Known) -> Checks:
             found = f"{entry.label} of {entry.workload} in {entry.pool} a second time"
             yield Problem("every deployment once", found, field, "Add up their replicas.")
         there.add(key)
+
+
+def _changes(known: _Known) -> Checks:
+    """Changes are counted against what runs."""
+    if known.fleet.changes is not None and known.fleet.running is None:
+        fix = "Say what runs, such as `running: last/plan.csv`, or remove `changes`."
+        expected = "`running` beside it, against which changes are counted"
+        yield Problem(expected, "`changes` alone", "changes", fix)
 
 
 def _unknown(name: str, field: str, expected: str, known: Sequence[str]) -> Problem:

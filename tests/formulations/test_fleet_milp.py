@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import random
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,15 @@ def test_each_feature_alone_agrees_with_brute_force(feature: str) -> None:
     for seed in range(8):
         data = random_figures(seed, features=frozenset({feature}))
         assert_same(milp.solve(data), fleets_by_hand.cheapest(data))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_few_changes_beside_anything_else_agree_with_brute_force(seed: int) -> None:
+    chosen = random.Random(seed)
+    others = sorted(FEATURES - {"changes"})
+    features = {"changes", *(name for name in others if chosen.random() < 0.25)}
+    data = random_figures(seed, features=frozenset(features))
+    assert_same(milp.solve(data), fleets_by_hand.cheapest(data))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -192,7 +202,7 @@ def test_all_variables_are_bounded() -> None:
 def test_dollars_and_starts_of_decisions_are_those_of_the_model() -> None:
     data = CRAFTED["starts"]
     decided = milp.solve(data).decisions
-    started = costs.started(data, decided.replicas)
+    started = data.started(decided.replicas)
     # Two run already; 16 requests/s by day are 8 small replicas, 6 of which start.
     assert decided.replicas.tolist() == [[2, 8], [0, 0]]
     assert started.tolist() == [[0, 6], [0, 0]]

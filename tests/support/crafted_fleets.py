@@ -8,6 +8,7 @@ import numpy as np
 from planner.candidates.fleet.model_data import (
     Choices,
     Horizon,
+    Layouts,
     Limits,
     ModelData,
     PoolSupply,
@@ -149,6 +150,21 @@ CRAFTED = {
         pools(2),
         hours=(8.0, 16.0),
         running=True,
+    ),
+    "changes": replace(
+        fleet(
+            offered(
+                SMALL | {"startup_dollars": 0.75, "running": 4},
+                row(0, 0, 1, 3.0, startup_dollars=0.75),
+                LARGE,
+            ),
+            wanted({"demand": (8.0, 16.0)}),
+            pools(2),
+            hours=(8.0, 16.0),
+            running=True,
+            limits=replace(LIMITLESS, changes=3.0),
+        ),
+        layouts=Layouts(np.array([0, 0, 1]), np.array([4, 0])),
     ),
     "limits": fleet(
         offered(SMALL, LARGE),

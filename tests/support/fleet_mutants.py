@@ -8,10 +8,10 @@ FILES = tuple(
     f"planner/formulations/fleet/{name}.py"
     for name in (
         *("milp", "purchases", "costs", "extract_solution", "index_sets", "robust"),
-        *("variable_bounds", "ties", "growth"),
+        *("variable_bounds", "ties", "growth", "changes"),
     )
 )
-FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _ = FILES
+FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _, CHANGING = FILES
 SKIP = "pyo.Constraint.Skip"
 COVERED = "total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part"
 
@@ -114,18 +114,42 @@ MUTANTS = {
         "reserved scenarios",
     ),
     "F6 dropped": dropped(BUYING, "started", "starts"),
-    "F6 what runs forgotten": (BUYING, ">= -float(choices.running[c])", ">= 0.0", "starts"),
+    "F6 what runs forgotten": (
+        BUYING,
+        ">= -float(of.data.by_layout.running[layout])",
+        ">= 0.0",
+        "starts",
+    ),
     "F6 the period before forgotten": (
         BUYING,
         "(1.0, m.replicas[of.choice(c, before)])",
-        "",
+        "(0.0, m.replicas[of.choice(c, before)])",
         "starts",
     ),
     "F6 stops counted": (
         BUYING,
-        "(1.0, m.starts[at]), (-1.0, m.replicas[at])]\n",
-        "(1.0, m.starts[at]), (1.0, m.replicas[at])]\n",
+        "((-1.0, m.replicas[of.choice(c, t)]) for c in rows)",
+        "((1.0, m.replicas[of.choice(c, t)]) for c in rows)",
         "starts",
+    ),
+    "F6 other batches start for free": (
+        BUYING,
+        "((-1.0, m.replicas[of.choice(c, t)]) for c in rows)",
+        "((-1.0, m.replicas[of.choice(c, t)]) for c in rows[:1])",
+        "starts changes",
+    ),
+    "F15 dropped": dropped(CHANGING, "few_changes", "changes"),
+    "F15 growing is free": dropped(CHANGING, "beyond_running", "changes"),
+    "F15 stopping is free": dropped(CHANGING, "changed_down", "changes"),
+    "F15 starting is free": dropped(CHANGING, "changed_up", "changes"),
+    "F15 batches count twice": (
+        *(CHANGING, "total([(1.0, m.changes[at]), *more(m, rows, t), *kept])"),
+        "total([(1.0, m.changes[at]), *more(m, rows, t), *more(m, rows, t), *kept])",
+        "changes",
+    ),
+    "most: nothing superfluous goes on": (
+        *(SIZING, "np.where(data.first, np.maximum(most, runs), most)", "most"),
+        "changes",
     ),
     "F7 budget dropped": dropped(BUYING, "budget", "budget"),
     "F7 budget flipped": (

@@ -43,6 +43,7 @@ def cheapest(data: ModelData) -> float | None:
     refused = sum(period.refused[i] for period, i in zip(periods, index, strict=True))
     room = 1 + TOLERANCE
     possible = (paid <= data.limits.dollars * room) & (carbon <= data.limits.kilograms * room)
+    possible &= _few_changes(data, periods, index)
     costs = np.where(possible, paid + refused, math.inf)
     best = float(costs.min())
     return best if math.isfinite(best) else None
@@ -254,5 +255,33 @@ def _starts(data: ModelData, periods: list[_Period], index: np.ndarray) -> np.nd
             then = choices.running
         else:
             continue
-        cost += horizon.weight[t] * (np.maximum(now - then, 0) @ choices.startup_dollars)
+        more = _of_layouts(data, now) - _of_layouts(data, np.broadcast_to(then, now.shape))
+        dollars = [choices.startup_dollars[rows[0]] for rows in _layouts(data)]
+        cost += horizon.weight[t] * (np.maximum(more, 0) @ np.array(dollars))
     return cost
+
+
+def _layouts(data: ModelData) -> list[list[int]]:
+    """Choices that differ in their batch alone."""
+    if data.layouts is None:
+        return [[c] for c in range(len(data.choices))]
+    return [
+        [c for c, mine in enumerate(data.layouts.of) if mine == layout]
+        for layout in range(len(data.layouts.running))
+    ]
+
+
+def _of_layouts(data: ModelData, replicas: np.ndarray) -> np.ndarray:
+    """(N, G) sums over the choices of each layout."""
+    return np.stack([replicas[:, rows].sum(axis=1) for rows in _layouts(data)], axis=1)
+
+
+def _few_changes(data: ModelData, periods: list[_Period], index: np.ndarray) -> np.ndarray:
+    """Whether no more starts, stops or changes its batch in first periods than may."""
+    few = np.ones(index.shape[1], dtype=bool)
+    for t, before in enumerate(data.horizon.before):
+        if before < 0 and math.isfinite(data.limits.changes):
+            change = periods[t].replicas[index[t]] - data.choices.running
+            up, down = (_of_layouts(data, np.maximum(part, 0)) for part in (change, -change))
+            few &= np.maximum(up, down).sum(axis=1) <= data.limits.changes
+    return few

@@ -1,5 +1,6 @@
 """Small random fleets in figures, with every feature and with prices that rarely tie."""
 
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 from planner.candidates.fleet.model_data import (
     Choices,
     Horizon,
+    Layouts,
     Limits,
     ModelData,
     PoolSupply,
@@ -30,10 +32,13 @@ FEATURES = frozenset(
             "reserved",
         ),
         *("nodes", "starts", "own_price", "budget", "power", "carbon", "scenarios", "robust"),
+        "changes",
     )
 )
 NEWER = frozenset(("few_kinds", "max_replicas"))
 """Features that are drawn apart, so that the others of a seed stay what they were."""
+ASKED = frozenset(("changes",))
+"""Features that only those have who ask for them."""
 COLOCATED, PREFILL, DECODE = range(3)
 LARGEST = 100_000
 """Most combinations of replicas; fleets with more are drawn again."""
@@ -47,13 +52,36 @@ def random_figures(seed: int, *, features: frozenset[str] | None = None) -> Mode
     assert features is None or features <= FEATURES, features - FEATURES
     rng = random.Random(seed)
     if features is None:
-        features = frozenset(name for name in sorted(FEATURES - NEWER) if rng.random() < 0.3)
+        features = frozenset(
+            name for name in sorted(FEATURES - NEWER - ASKED) if rng.random() < 0.3
+        )
         newer = random.Random(f"{seed} newer")
         features |= {name for name in sorted(NEWER) if newer.random() < 0.3}
     while True:
         data = _Draw(rng, features).data()
+        if "changes" in features:
+            data = _with_changes(data, random.Random(f"{seed} changes"))
         if combinations(data) <= LARGEST:
             return data
+
+
+def _with_changes(data: ModelData, rng: random.Random) -> ModelData:
+    """What runs may change a little; some choices are the same layout with another batch."""
+    choices, limits = data.choices, replace(data.limits, changes=float(rng.randint(0, 6)))
+    of = np.arange(len(choices))
+    for one, other in itertools.pairwise(range(len(choices))):
+        if choices.workload[one] != choices.workload[other] or rng.random() < 0.3:
+            continue
+        of[other] = of[one]
+        for name in ("pool", "spot", "gpus", "role", "dollars_per_hour", "startup_dollars"):
+            getattr(choices, name)[other] = getattr(choices, name)[one]
+        if rng.random() < 0.7:
+            choices.rates[other] = choices.rates[one] * rng.uniform(1.3, 2.5)
+    running = np.array([rng.choice((0, 1, 2)) if of[c] == c else 0 for c in range(len(of))])
+    choices = replace(choices, running=running)
+    _, of = np.unique(of, return_inverse=True)
+    layouts = Layouts(of, np.bincount(of, running).astype(int))
+    return replace(data, choices=choices, limits=limits, has_running=True, layouts=layouts)
 
 
 def combinations(data: ModelData) -> float:
@@ -75,7 +103,8 @@ def most_replicas(data: ModelData, slack: int = 0) -> np.ndarray:
         load = sum(share / rate for share, rate in parts if rate > 0)
         alone = math.ceil(peak * load) + int(wanted.survives[w]) + slack
         supply = np.floor(data.pool_supply.gpus[choices.pool[c]] / choices.gpus[c])
-        most.append(min(max(alone, wanted.least[w]), supply))
+        runs = choices.running[c] if math.isfinite(data.limits.changes) else 0
+        most.append(min(max(alone, wanted.least[w], runs), supply))
     return np.array(most, dtype=np.int64)
 
 

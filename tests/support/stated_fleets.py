@@ -14,7 +14,7 @@ from planner.problem.fleet import Fleet
 from planner.problem.offers import Offers
 
 NAN = math.nan
-STATED = FEATURES - {"starts", "scenarios"}
+STATED = FEATURES - {"starts", "scenarios", "changes"}
 """Random fleets start replicas at prices of their own, and scenarios have demand of their own."""
 WAYS = ("on_demand", "reserved", "spot")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,18 @@ from planner.candidates.fleet.feasibility import (
     asked,
     feasibility,
 )
-from planner.candidates.fleet.model_data import Bools, Choices, Limits, ModelData, PoolSupply
+from planner.candidates.fleet.model_data import (
+    Bools,
+    Choices,
+    Layouts,
+    Limits,
+    ModelData,
+    PoolSupply,
+)
 from planner.candidates.fleet.supply import pool_supply
 from planner.errors import InputError, Problem, did_you_mean
 from planner.problem.fleet import Fleet, Running
+from planner.problem.label import layout_of
 from planner.problem.offers import ROLES, Floats, Ints, Offers
 
 
@@ -90,6 +99,7 @@ def build_model_data(
         wanted=wanted(fleet),
         limits=_limits(fleet, float(when.hours.sum())),
         has_running=fleet.running is not None,
+        layouts=_layouts(offers, choices),
     )
 
 
@@ -104,7 +114,28 @@ def _limits(fleet: Fleet, hours: float) -> Limits:
         kilograms=cap(fleet.carbon_kilograms_at_most),
         rising=0 if rises is None else rises.workloads,
         rise=0.0 if rises is None else rises.rise,
+        changes=cap(None if fleet.changes is None else fleet.changes.at_most),
     )
+
+
+def _layouts(offers: Offers, choices: Choices) -> Layouts | None:
+    """Return which choices differ in nothing but their batch; None where none do."""
+    names = [layout_of(offers.label[row]) for row in choices.offer]
+    said = zip(choices.workload, choices.pool, choices.spot, names, strict=True)
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for choice, key in enumerate(said):
+        groups.setdefault(key, []).append(choice)
+    if len(groups) == len(choices):
+        return None
+    taken = np.column_stack((choices.gpus, choices.role, choices.startup_dollars))
+    of = np.arange(len(choices))
+    for same in groups.values():
+        # Files may call what takes other accelerators, or starts at another price, alike.
+        if (taken[same] == taken[same[0]]).all():
+            of[same] = same[0]
+    _, of = np.unique(of, return_inverse=True)
+    running = np.bincount(of, choices.running).astype(np.int64)
+    return Layouts(of, running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +165,9 @@ def _choices(
         _CapacityType(admitted & feasibility.steady, feasibility.steady_room, running[False]),
         _CapacityType(admitted & risky, feasibility.spot_room, running[True]),
     )
-    best = _best(offers, feasibility, capacity_types)
+    best = _best(offers, feasibility, capacity_types) | _best_of_running(
+        offers, feasibility, capacity_types
+    )
     # What beats a row takes no more accelerators: it finds room wherever the row does.
     rows = [
         np.flatnonzero(
@@ -163,19 +196,48 @@ def _choices(
     )
 
 
-def _best(
+def _best_of_running(
     offers: Offers, feasibility: Feasibility, capacity_types: tuple[_CapacityType, _CapacityType]
+) -> Bools:
+    """Tell which offers no other one of the same layout beats, of layouts that run already.
+
+    What runs changes its batch without a start, so another layout beats it only with its start.
+    """
+    runs = np.flatnonzero(capacity_types[0].running + capacity_types[1].running)
+    places = {_place(offers, row) for row in runs.tolist()}
+    if not places:
+        return np.zeros(len(offers), dtype=bool)
+    alike = [row for row in range(len(offers)) if _place(offers, row) in places]
+    known: dict[tuple[int, int, str], int] = {}
+    layout = np.zeros(len(offers), dtype=np.int64)
+    layout[alike] = [known.setdefault(_place(offers, row), len(known)) for row in alike]
+    return _best(offers, feasibility, capacity_types, np.asarray(alike), layout)
+
+
+def _place(offers: Offers, row: int) -> tuple[int, int, str]:
+    return int(offers.workload[row]), int(offers.pool[row]), layout_of(offers.label[row])
+
+
+def _best(
+    offers: Offers,
+    feasibility: Feasibility,
+    capacity_types: tuple[_CapacityType, _CapacityType],
+    among: Ints | None = None,
+    layout: Ints | None = None,
 ) -> Bools:
     """Tell which offers no other one of their workload, pool, role and way of paying beats.
 
     Interruptions take the same part from every offer of a workload and pool: what is best in one
-    capacity type is best in the other.
+    capacity type is best in the other. Some offers may be looked at alone, layout by layout.
     """
-    rows = np.flatnonzero(capacity_types[0].admitted | capacity_types[1].admitted)
+    admitted = capacity_types[0].admitted | capacity_types[1].admitted
+    rows = np.flatnonzero(admitted) if among is None else among[admitted[among]]
     own = ~np.isnan(offers.dollars_per_hour[rows])
     pools = int(offers.pool.max(initial=0)) + 1
     place = offers.workload[rows] * pools + offers.pool[rows]
     group = (place * len(ROLES) + offers.role[rows]) * 2 + own
+    if layout is not None:
+        group = group * (int(layout.max(initial=0)) + 1) + layout[rows]
     price = np.where(own, offers.dollars_per_hour[rows], 0.0)
     best = np.zeros(len(offers), dtype=bool)
     best[rows] = undominated(group, feasibility.gpus[rows], feasibility.rates[rows], price)

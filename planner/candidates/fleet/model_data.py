@@ -107,6 +107,16 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
+class Layouts:
+    """G layouts: deployments that differ in their batch alone, which changes without a start."""
+
+    of: Ints
+    """(C,) layout of each choice."""
+    running: Ints
+    """(G,) replicas that run before the first period."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What each of W workloads asks for."""
 
@@ -144,6 +154,8 @@ class Limits:
     """Most workloads that rise at once; 0 plans for none."""
     rise: float
     """By how much they rise."""
+    changes: float = np.inf
+    """Most replicas started, stopped or changed in a first period against what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,33 @@ class ModelData:
     limits: Limits
     has_running: bool
     """Whether starts of the first period count, from `choices.running`."""
+    layouts: Layouts | None = None
+    """None: every choice is a layout of its own."""
+    kept: bool = False
+    """Whether what runs goes on through every first period, with nothing beside it."""
+
+    @property
+    def by_layout(self) -> Layouts:
+        """Layouts of the choices, those of one choice too."""
+        if self.layouts is not None:
+            return self.layouts
+        return Layouts(np.arange(len(self.choices)), self.choices.running)
+
+    @property
+    def first(self) -> Bools:
+        """(T,) whether a period is the first of its scenario."""
+        return self.horizon.before < 0
+
+    def started(self, replicas: Ints) -> Ints:
+        """(G, T) replicas of each layout that start in each period, of (C, T) that run."""
+        layouts, first = self.by_layout, self.first
+        running = np.zeros((len(layouts.running), replicas.shape[1]), dtype=np.int64)
+        np.add.at(running, layouts.of, replicas)
+        before = running[:, self.horizon.before]
+        before[:, first] = running[:, first]
+        if self.has_running:
+            before[:, first] = layouts.running[:, None]
+        return np.asarray(np.maximum(running - before, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

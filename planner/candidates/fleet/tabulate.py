@@ -18,6 +18,7 @@ from planner.catalogue.own_files import is_own_file
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.instance import Instance, Pool, Workload
+from planner.problem.label import layout_of
 from planner.problem.offers import Floats, Ints, Offers
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.problem.tolerances import ROUNDING
@@ -83,7 +84,8 @@ def tabulated(
             trip = float(np.nan_to_num(trips[user_of[w], p]))
             rows = _worth_having(shortlist, _limits(workload, trip), fleet)
             if (w, p) in running:
-                rows = _with_running(shortlist, rows, running[w, p])
+                within = _within(shortlist, _limits(workload, trip), fleet)
+                rows = _with_running(shortlist, rows, running[w, p], within)
             parts.append(_Part(w, p, shortlist, rows))
     return _offers(fleet, parts)
 
@@ -324,9 +326,19 @@ def _running(fleet: Fleet) -> dict[tuple[int, int], set[str]]:
     return found
 
 
-def _with_running(shortlist: PoolShortlist, rows: Ints, labels: set[str]) -> Ints:
-    """Return the rows and those that run already, which may not be the best any more."""
-    more = [at for at in range(len(shortlist.table)) if _label(shortlist, at) in labels]
+def _with_running(
+    shortlist: PoolShortlist, rows: Ints, labels: set[str], within: NDArray[np.bool_]
+) -> Ints:
+    """Return the rows, those that run already, and the best batches of the same layouts."""
+    layouts: dict[str, list[int]] = {layout_of(label): [] for label in labels}
+    more = []
+    for at in range(len(shortlist.table)):
+        label = _label(shortlist, at)
+        if label in labels:
+            more.append(at)
+        if within[at] and (layout := layout_of(label)) in layouts:
+            layouts[layout].append(at)
+    more += [max(same, key=lambda at: shortlist.rate[at]) for same in layouts.values() if same]
     found: Ints = np.unique(np.concatenate([rows, np.asarray(more, dtype=np.int64)]))
     return found[np.argsort(shortlist.table.gpus_per_replica[found], kind="stable")]
 

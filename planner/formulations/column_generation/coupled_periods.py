@@ -171,10 +171,12 @@ def _candidates(day: _Day, period: int, near: list[Ints | None], extra: Extra) -
     part = day.parts[period]
     subproblems, prices = part.subproblems, part.relaxed.duals.prices(part.linking)
     price = replica_prices(subproblems, prices)[:, :, 0] + STARTING * day.starts.dollars
+    if day.starts.layout is not None and near[0] is not None:
+        near = [*near, day.starts.best_batches(near[0], subproblems.rate)]
     found = [
         variations(subproblems, counts, price, NUMBER) for counts in near if counts is not None
     ]
-    found += [_kept(subproblems, *near)]
+    found += [_kept(subproblems, *near[:3])]
     patterns = joined(found)
     cost = priced(subproblems, prices, worth(subproblems, patterns)) + extra(patterns)
     order, rank = ranked(patterns.block, cost)

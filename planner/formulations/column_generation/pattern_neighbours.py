@@ -45,7 +45,8 @@ def _changed(
     with np.errstate(invalid="ignore"):
         cost = np.where(there, change * price, np.inf)
         short = subproblems.demand - (subproblems.rate * counts).sum(axis=1)
-        cost[(subproblems.rate * change) < short[:, None] * (1 - ROUNDING) - ROUNDING] = np.inf
+        room = ROUNDING * (1.0 + np.abs(short))
+        cost[(subproblems.rate * change) < (short - room)[:, None]] = np.inf
     item = np.argsort(cost, axis=1, kind="stable")[:, :number]
     block = np.repeat(np.arange(len(counts)), item.shape[1])
     item = item.ravel()
@@ -58,7 +59,8 @@ def _changed(
 
 def covering(subproblems: Subproblems, block: Ints, counts: Ints) -> Patterns:
     """Return those of some counts that cover their blocks, without refusing requests."""
-    kept = np.flatnonzero(_covers(subproblems, block, counts))
+    free = ~subproblems.kept_blocks[block]
+    kept = np.flatnonzero(_covers(subproblems, block, counts) & free)
     return Patterns(block[kept], counts[kept], np.zeros(len(kept)))
 
 

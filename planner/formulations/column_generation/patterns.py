@@ -11,6 +11,7 @@ from planner.candidates.fleet.model_data import Floats, Ints
 from planner.formulations.column_generation.covering_items import Task
 from planner.formulations.column_generation.covering_search import Covers, cheapest, near, within
 from planner.formulations.column_generation.subproblems import Subproblems
+from planner.problem.tolerances import ROUNDING
 
 LARGEST_TASK = 200_000
 """Covering problems that are solved together."""
@@ -128,7 +129,28 @@ def best_patterns(subproblems: Subproblems, prices: Prices) -> tuple[Patterns, F
         kept = order[first]
         parts.append(Patterns(owner[first], covers.counts[kept], covers.shed[kept]))
         totals.append(covers.price[kept])
-    return joined(parts), np.concatenate(totals), bound
+    patterns, total = joined(parts), np.concatenate(totals)
+    if subproblems.kept is None:
+        return patterns, total, bound
+    return _kept_priced(subproblems, prices, patterns, bound)
+
+
+def _kept_priced(
+    subproblems: Subproblems, prices: Prices, patterns: Patterns, bound: Floats
+) -> tuple[Patterns, Floats, Floats]:
+    """Put what runs in the place of what blocks that keep it would rather have, and price it."""
+    patterns = with_kept(subproblems, patterns)
+    patterns = patterns.take(np.argsort(patterns.block, kind="stable"))
+    total = priced(subproblems, prices, worth(subproblems, patterns))
+    if prices.replica is not None:
+        workload, period = subproblems.workload, subproblems.period
+        beside = prices.replica[workload[patterns.block], :, period[patterns.block]]
+        total = total + (beside * patterns.counts).sum(axis=1)
+    keeps = subproblems.kept_blocks
+    bound = np.where(keeps, np.inf, bound)
+    mine = keeps[patterns.block]
+    bound[patterns.block[mine]] = total[mine]
+    return patterns, total, bound
 
 
 def patterns_within(
@@ -158,7 +180,8 @@ def patterns_within(
         covers: Covers = within(task, limit[block], most, until)
         parts.append(Patterns(block[covers.task], covers.counts, covers.shed))
     # Cases of one block overlap.
-    return joined(parts) if _is_plain(subproblems) else _distinct(joined(parts))
+    patterns = joined(parts) if _is_plain(subproblems) else _distinct(joined(parts))
+    return with_kept(subproblems, patterns)
 
 
 def patterns_near(subproblems: Subproblems, prices: Prices, limit: Floats, number: int) -> Patterns:
@@ -176,7 +199,30 @@ def patterns_near(subproblems: Subproblems, prices: Prices, limit: Floats, numbe
         block, task = _tasks(subproblems, prices, rows)
         covers = near(task, limit[block], number)
         parts.append(Patterns(block[covers.task], covers.counts, covers.shed))
-    return joined(parts)
+    return with_kept(subproblems, joined(parts))
+
+
+def with_kept(subproblems: Subproblems, patterns: Patterns) -> Patterns:
+    """Return patterns, those of blocks that keep what runs replaced by it, where it suffices."""
+    if subproblems.kept is None:
+        return patterns
+    block = np.flatnonzero(subproblems.kept_blocks)
+    counts = subproblems.kept[block]
+    workload, demand = subproblems.workload[block], subproblems.demand[block]
+    rate = subproblems.rate[workload]
+    largest = np.where(counts > 0, rate, 0.0).max(axis=1, initial=0.0)
+    lost = np.where(subproblems.survives[workload] & (demand > 0), largest, 0.0)
+    short = demand - (rate * counts).sum(axis=1) + lost
+    shed = np.where(short > ROUNDING * demand, short, 0.0)
+    alone = subproblems.mixes[workload] | ((counts > 0).sum(axis=1) <= 1)
+    holds = (
+        (shed <= subproblems.shed_most[block] * (1 + ROUNDING))
+        & alone
+        & (counts <= subproblems.most[workload]).all(axis=1)
+        & (counts.sum(axis=1) >= subproblems.least[workload])
+    )
+    free = patterns.take(np.flatnonzero(~subproblems.kept_blocks[patterns.block]))
+    return joined([free, Patterns(block[holds], counts[holds], shed[holds])])
 
 
 def _distinct(patterns: Patterns) -> Patterns:

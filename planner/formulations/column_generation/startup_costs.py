@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.candidates.fleet.model_data import Floats, Ints, ModelData
+from planner.candidates.fleet.model_data import Floats, Ints, Layouts, ModelData
 from planner.formulations.column_generation.linking_constraints import LinkingConstraints
 from planner.formulations.column_generation.patterns import Patterns, Prices, best_patterns
 from planner.formulations.column_generation.pricing_loop import Generated
@@ -36,6 +36,29 @@ class Starts:
     """(T,) period after; -1 for the last one."""
     running: Ints | None
     """(W, m) replicas that run before first periods; None where their starts are free."""
+    layout: Ints | None
+    """(W, m) first choice of the same layout; None where each is a layout of its own."""
+
+    def grown(self, workload: Ints, change: Floats | Ints) -> Floats | Ints:
+        """Return by how much layouts of some workloads (N,) grow: (N, m), at their first choice."""
+        if self.layout is None:
+            return change
+        found = np.zeros_like(change)
+        np.add.at(found, (np.arange(len(change))[:, None], self.layout[workload]), change)
+        return found
+
+    def best_batches(self, counts: Ints, rate: Floats) -> Ints:
+        """Return replicas (W, m) with the batch at which their layout serves most (W, m)."""
+        if self.layout is None:
+            return counts
+        workloads, place = np.arange(len(counts)), np.arange(counts.shape[1])
+        mine = self.layout[:, None, :] == place[None, :, None]
+        served = np.where(mine, rate[:, None, :], -1.0)
+        best = served.argmax(axis=2)
+        found = np.zeros_like(counts)
+        total = self.grown(workloads, counts)
+        np.add.at(found, (workloads[:, None], best), np.asarray(total))
+        return found
 
     def between(self, period: int, one: Ints, other: Ints) -> Floats:
         """Return the cost of going from some replicas to others.
@@ -44,15 +67,15 @@ class Starts:
         ----------
         period : int
             In which they start.
-        one, other : ndarray, shape (W, m) or (N, m)
+        one, other : ndarray, shape (W, m)
             Replicas before, and then.
 
         Returns
         -------
-        ndarray, shape (W,) or (N,)
+        ndarray, shape (W,)
             Dollars; of the workloads in order.
         """
-        return self._of(self.dollars, period, one, other)
+        return self._of(np.arange(len(one)), period, one, other)
 
     def of(
         self, patterns: Patterns, period: int, before: Ints | None, after: Ints | None
@@ -69,15 +92,16 @@ class Starts:
             Replicas of the periods beside it, as far as they are known.
         """
         total = np.zeros(len(patterns))
-        dollars, which = self.dollars[patterns.block], patterns.block
+        which = patterns.block
         if before is not None:
-            total += self._of(dollars, period, before[which], patterns.counts)
+            total += self._of(which, period, before[which], patterns.counts)
         if after is not None:
-            total += self._of(dollars, int(self.after[period]), patterns.counts, after[which])
+            total += self._of(which, int(self.after[period]), patterns.counts, after[which])
         return total
 
-    def _of(self, dollars: Floats, period: int, one: Ints, other: Ints) -> Floats:
-        found: Floats = (dollars * np.maximum(other - one, 0)).sum(axis=1) * self.weight[period]
+    def _of(self, workload: Ints, period: int, one: Ints, other: Ints) -> Floats:
+        more = np.maximum(self.grown(workload, other - one), 0)
+        found: Floats = (self.dollars[workload] * more).sum(axis=1) * self.weight[period]
         return found
 
 
@@ -96,7 +120,16 @@ def starts(data: ModelData, subproblems: Subproblems) -> Starts | None:
         before=horizon.before,
         after=after,
         running=running if data.has_running else None,
+        layout=None if data.layouts is None else _first_of_layout(subproblems, data.layouts),
     )
+
+
+def _first_of_layout(subproblems: Subproblems, layouts: Layouts) -> Ints:
+    """(W, m) place of the first choice of the same layout; that of a choice that is none itself."""
+    choice = subproblems.choice
+    none = np.arange(choice.size).reshape(choice.shape) + len(layouts.running)
+    key = np.where(choice >= 0, layouts.of[choice], none)
+    return np.asarray((key[:, :, None] == key[:, None, :]).argmax(axis=2), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +233,11 @@ def _more(starts: Starts, counts: Floats) -> Floats:
     first = starts.before < 0
     running = 0 if starts.running is None else starts.running[:, :, None]
     before[:, :, first] = running
-    return counts - before
+    workloads = np.arange(len(counts))
+    grown = starts.grown(workloads, counts - before)
+    if starts.layout is None:
+        return np.asarray(grown)
+    return np.asarray(grown[workloads[:, None], starts.layout])
 
 
 def _allowed(starts: Starts, value: Floats, replica: Floats) -> Floats:

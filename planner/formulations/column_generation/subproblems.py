@@ -57,6 +57,8 @@ class Subproblems:
     """(B,) cost of refusing one request per second through the period."""
     hours: Floats
     """(T,) of each period."""
+    kept: Ints | None
+    """(B, m) replicas of blocks that keep what runs; -1 in those that may change. None: all may."""
     capacity_types: int
     """Number of capacity types: `KINDS` for every pool."""
 
@@ -69,6 +71,13 @@ class Subproblems:
     def periods(self) -> int:
         """How many periods there are."""
         return len(self.hours)
+
+    @property
+    def kept_blocks(self) -> Bools:
+        """(B,) whether a block keeps what runs."""
+        if self.kept is None:
+            return np.zeros(self.number, dtype=bool)
+        return np.asarray((self.kept >= 0).all(axis=1))
 
     def of(self, workloads: Ints) -> Subproblems:
         """Return the blocks of some workloads, with all their periods."""
@@ -85,7 +94,8 @@ class Subproblems:
         return replace(kept, period=none, hours=self.hours[[period]])
 
     def _rows(self, rows: Ints) -> Subproblems:
-        return replace(self, **{name: getattr(self, name)[rows] for name in OF_BLOCKS})
+        kept = None if self.kept is None else self.kept[rows]
+        return replace(self, kept=kept, **{name: getattr(self, name)[rows] for name in OF_BLOCKS})
 
 
 OF_WORKLOADS = (
@@ -102,10 +112,12 @@ def symmetric_columns(data: ModelData) -> Ints:
     -------
     ndarray, shape (C,)
         Index of the choice; -1 where there is none, where starts cost, or where a replica has a
-        price of its own.
+        price of its own. None at all where what runs is kept as it is.
     """
     choices = data.choices
     found = np.full(len(choices), -1, dtype=np.int64)
+    if data.kept:
+        return found
     alike = np.isnan(choices.dollars_per_hour)
     if starts_count(data):
         alike &= choices.startup_dollars == 0
@@ -150,6 +162,7 @@ def decompose(data: ModelData, symmetric: Ints | None = None) -> Subproblems:
         shed_most=demand * np.repeat(wanted.shed_at_most, periods),
         shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
         hours=hours,
+        kept=_kept(data, choice) if data.kept else None,
         capacity_types=KINDS * len(data.pool_supply.gpus),
         **_described(data, choice, symmetric >= 0),
     )
@@ -188,6 +201,13 @@ def _described(data: ModelData, choice: Ints, either: Bools) -> dict[str, Any]:
     }
 
 
+def _kept(data: ModelData, choice: Ints) -> Ints:
+    """Return what blocks of first periods keep: workloads x periods by choices."""
+    running = np.where(choice >= 0, data.choices.running[choice], 0)
+    kept = np.where(data.first[None, :, None], running[:, None, :], -1)
+    return np.asarray(kept.reshape(-1, choice.shape[1]), dtype=np.int64)
+
+
 def starts_count(data: ModelData) -> bool:
     """Tell whether starting replicas costs anything."""
     some = bool(np.any(data.choices.startup_dollars > 0))
@@ -203,6 +223,7 @@ def unsupported(data: ModelData) -> str:
         "prefill and decode workers": np.any(data.choices.role > 0),
         "start-up costs beside a budget or a cap on carbon": spanning and starts_count(data),
         "robustness": limits.rising > 0,
+        "limits on changes": np.isfinite(limits.changes),
         "a limit on replicas": np.any(np.isfinite(wanted.most)),
         "several kinds of deployments but not any number": np.any(
             (wanted.kinds > 1) & ~wanted.mixes

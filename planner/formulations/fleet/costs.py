@@ -33,15 +33,9 @@ def dollars(data: ModelData, decided: Decisions) -> float:
         + (on_demand * decided.on_demand).sum(axis=0) @ hours
         + (spot * decided.spot).sum(axis=0) @ hours
     )
-    starting = choices.startup_dollars @ (started(data, decided.replicas) @ data.horizon.weight)
+    layouts = data.by_layout
+    _, first = np.unique(layouts.of, return_index=True)
+    starting = choices.startup_dollars[first] @ (
+        data.started(decided.replicas) @ data.horizon.weight
+    )
     return float(bought + own @ (decided.replicas @ hours) + starting)
-
-
-def started(data: ModelData, replicas: Ints) -> Ints:
-    """(C, T) replicas that start in each period."""
-    first = data.horizon.before < 0
-    before = replicas[:, data.horizon.before]
-    before[:, first] = replicas[:, first]
-    if data.has_running:
-        before[:, first] = data.choices.running[:, None]
-    return np.asarray(np.maximum(replicas - before, 0), dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,18 @@ class IndexSets:
         return variable_bounds.most_replicas(self.data)
 
     @cached_property
+    def least(self) -> Ints:
+        """(C, T) fewest replicas: where what runs is kept, all of it."""
+        kept = self.data.first & self.data.kept
+        return np.where(kept, self.data.choices.running[:, None], 0)
+
+    @cached_property
+    def most_extra(self) -> Ints:
+        """(C, T) most replicas that are added when the workload rises."""
+        free = replace(self.data, kept=False)
+        return variable_bounds.most_replicas(free) if self.data.kept else self.most
+
+    @cached_property
     def alike(self) -> Bools:
         """(W,) whether the requests of a workload are of one class."""
         return variable_bounds.alike(self.data)
@@ -90,6 +102,14 @@ class IndexSets:
     def pairs(self) -> list[tuple[int, int]]:
         """Every choice and period."""
         return [(c, t) for c in range(len(self.names.choices)) for t in range(len(self.periods))]
+
+    @cached_property
+    def layouts(self) -> list[list[int]]:
+        """Choices of each layout."""
+        found: dict[int, list[int]] = {}
+        for c, layout in enumerate(self.data.by_layout.of.tolist()):
+            found.setdefault(layout, []).append(c)
+        return [found[layout] for layout in sorted(found)]
 
     def choice(self, c: Any, t: int) -> tuple[str, str]:
         """Index of a choice and period."""

@@ -10,7 +10,14 @@ import numpy as np
 import pyomo.environ as pyo
 
 from planner.candidates.fleet.model_data import ModelData, SolveResult
-from planner.formulations.fleet import costs, extract_solution, purchases, robust, variable_bounds
+from planner.formulations.fleet import (
+    changes,
+    costs,
+    extract_solution,
+    purchases,
+    robust,
+    variable_bounds,
+)
 from planner.formulations.fleet.index_sets import (
     IndexSets,
     Names,
@@ -68,6 +75,7 @@ def build(data: ModelData, names: Names | None = None, *, grows: bool = False) -
         robust.rises(m, of)
     purchases.purchases(m, of)
     purchases.starts(m, of)
+    changes.changes(m, of)
     purchases.objective(m, of)
     purchases.limits(m, of)
     return m
@@ -142,7 +150,7 @@ def _decisions(m: pyo.ConcreteModel, of: IndexSets) -> None:
         m.CHOICES, m.PERIODS, domain=pyo.NonNegativeIntegers, doc="replicas of this deployment"
     )
     for (c, t), most in np.ndenumerate(of.most):
-        m.replicas[of.choice(c, t)].bounds = (0, int(most))
+        m.replicas[of.choice(c, t)].bounds = (int(of.least[c, t]), int(most))
     purchases.amounts(m, of)
     most_refused = {of.workload(w, t): float(of.data.wanted.shed_at_most[w]) for w, t in of.busy()}
     m.shed = pyo.Var(

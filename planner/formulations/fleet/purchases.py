@@ -14,11 +14,12 @@ from planner.formulations.fleet.index_sets import CAPACITY_TYPES, IndexSets, Ter
 
 def amounts(m: pyo.ConcreteModel, of: IndexSets) -> None:
     """(F4) What is bought, in whole purchase increments: nodes, or single accelerators."""
+    replicas = np.maximum(of.most, of.most_extra)
     most = {
         way: {
             pool: int(increments)
             for pool, increments in zip(
-                of.names.pools, variable_bounds.most_increments(of.data, of.most, way), strict=True
+                of.names.pools, variable_bounds.most_increments(of.data, replicas, way), strict=True
             )
             if increments > 0
         }
@@ -100,27 +101,33 @@ def purchases(m: pyo.ConcreteModel, of: IndexSets) -> None:
 
 
 def starts(m: pyo.ConcreteModel, of: IndexSets) -> None:
-    """(F6) Replicas that start, wherever that costs something."""
+    """(F6) Replicas that start, wherever that costs something; a layout's batch changes without."""
     horizon, choices = of.data.horizon, of.data.choices
     counted = {
-        of.choice(c, t): (c, t)
-        for c, t in of.pairs
-        if choices.startup_dollars[c] > 0 and (horizon.before[t] >= 0 or of.data.has_running)
+        of.choice(rows[0], t): (layout, rows, t)
+        for layout, rows in enumerate(of.layouts)
+        for t in range(len(horizon))
+        if choices.startup_dollars[rows[0]] > 0 and (horizon.before[t] >= 0 or of.data.has_running)
     }
+
+    def most(_: Any, *at: Any) -> tuple[int, int]:
+        _layout, rows, t = counted[at]
+        return 0, int(of.most[rows, t].sum())
+
     m.starts = pyo.Var(
         list(counted),
-        bounds=lambda _, *at: (0, int(of.most[counted[at]])),
-        doc="replicas that start; whole wherever they cost something",
+        bounds=most,
+        doc="replicas of this layout that start; whole wherever they cost something",
     )
 
     @m.Constraint(list(counted), doc="(F6) replicas that did not run before are started")
     def started(m: Any, *at: Any) -> Any:
-        c, t = counted[at]
-        new = [(1.0, m.starts[at]), (-1.0, m.replicas[at])]
+        layout, rows, t = counted[at]
+        new = [(1.0, m.starts[at]), *((-1.0, m.replicas[of.choice(c, t)]) for c in rows)]
         before = int(horizon.before[t])
         if before < 0:
-            return total(new) >= -float(choices.running[c])
-        return total([*new, (1.0, m.replicas[of.choice(c, before)])]) >= 0.0
+            return total(new) >= -float(of.data.by_layout.running[layout])
+        return total([*new, *((1.0, m.replicas[of.choice(c, before)]) for c in rows)]) >= 0.0
 
 
 def _paid(m: pyo.ConcreteModel, of: IndexSets) -> Terms:

@@ -28,7 +28,7 @@ def rises(m: pyo.ConcreteModel, of: IndexSets) -> None:
     m.extra = pyo.Var(
         list(extra),
         domain=pyo.NonNegativeIntegers,
-        bounds=lambda _, *at: (0, int(of.most[extra[at]])),
+        bounds=lambda _, *at: (0, int(of.most_extra[extra[at]])),
         doc="replicas that are added when the workload rises",
     )
     _coverage(m, of)
@@ -78,7 +78,7 @@ def _used(m: pyo.ConcreteModel, of: IndexSets, extra: dict[Any, tuple[int, int]]
 
     @m.Constraint(list(single), doc="(F9) only what is used has extra replicas")
     def extra_are_used(m: Any, *at: Any) -> Any:
-        return total([(1.0, m.extra[at]), (-float(of.most[single[at]]), m.used[at])]) <= 0.0
+        return total([(1.0, m.extra[at]), (-float(of.most_extra[single[at]]), m.used[at])]) <= 0.0
 
 
 def _spare(m: pyo.ConcreteModel, of: IndexSets) -> None:
@@ -94,7 +94,7 @@ def _spare(m: pyo.ConcreteModel, of: IndexSets) -> None:
         for w in np.unique(choices.workload[of.paying(p, capacity_type)])
     }
     most = {
-        at: float(sum(choices.gpus[c] * of.most[c, of.periods.index(at[2])] for c in found))
+        at: float(sum(choices.gpus[c] * of.most_extra[c, of.periods.index(at[2])] for c in found))
         for at, found in rows.items()
     }
     capacity_types: dict[tuple[str, str, str], list[tuple[str, str, str, str]]] = {}

@@ -67,7 +67,12 @@ def most_replicas(data: ModelData) -> Ints:
     waits = choices.startup_dollars > 0
     most[waits] = most[waits].max(axis=1, keepdims=True)
     supply = np.floor(_available(data) / choices.gpus)
-    return np.asarray(np.minimum(most, supply[:, None]), dtype=np.int64)
+    most = np.asarray(np.minimum(most, supply[:, None]), dtype=np.int64)
+    runs = choices.running[:, None]
+    if np.isfinite(data.limits.changes):
+        # More than enough may have to go on where little may change.
+        return np.where(data.first, np.maximum(most, runs), most)
+    return np.where(data.first & data.kept, runs, most)
 
 
 def _available(data: ModelData) -> Floats:

@@ -18,6 +18,7 @@ from planner.io.own_catalogue import CATALOGUE
 from planner.io.schema_errors import Schema, in_words, placed
 from planner.io.yaml_json import Source
 from planner.problem.fleet import (
+    Changes,
     Fleet,
     FleetPool,
     FleetSolver,
@@ -59,6 +60,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "an entry of `scenarios`": Scenario,
     "`robustness`": Robustness,
     "an entry of `running`": Running,
+    "`changes`": Changes,
     "`solver`": FleetSolver,
 }
 SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, CATALOGUE, *FOR_ALL))

@@ -16,6 +16,7 @@ from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
 from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import FOUND, Finding
+from planner.verification.fleet.changes import change_findings
 from planner.verification.fleet.demand import coverage_findings, refusal_dollars
 from planner.verification.fleet.inputs import Ints, periods_of, served_of, sold_of, told
 from planner.verification.fleet.purchases import (
@@ -83,6 +84,7 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
         *purchase_findings(plan, asked, bought),
         *packing_findings(plan, asked, offers, rows, bought),
         *limit_findings(plan, asked, rows),
+        *change_findings(plan, asked),
         *rise_findings(plan, asked, offers, rows, bought),
         *_cost(plan, asked, rows, bought),
         *_proof(plan, fleet),

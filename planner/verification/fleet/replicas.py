@@ -24,6 +24,7 @@ from planner.verification.fleet.inputs import (
     differs,
     told,
 )
+from planner.verification.fleet.layouts import without_changed_batches
 
 COLOCATED, PREFILL, DECODE = range(len(ROLES))
 HOUR = 3600.0
@@ -221,8 +222,8 @@ def _starts(plan: FleetPlan, asked: Asked, offers: Offers, offer: Ints) -> Ints:
         known, counts = _running(asked.fleet, plan, offers)
         at_first = _looked_up(known, counts, choice)
     previous = np.where(before >= 0, earlier, at_first)
-    starts: Ints = np.maximum(table.replicas - previous, 0)
-    return starts
+    grown: Ints = np.maximum(table.replicas - previous, 0)
+    return without_changed_batches(plan, asked.fleet, asked.periods, grown)
 
 
 def _running(fleet: Fleet, plan: FleetPlan, offers: Offers) -> tuple[Ints, Ints]:
