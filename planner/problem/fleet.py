@@ -236,9 +236,9 @@ class FleetWorkload(Part):
     max_replicas: Count | None = None
     """Most replicas in every period. Left out: no limit."""
     max_deployments: MostDeployments = 1
-    """Kinds of deployments that may share the demand of a period, or `any`. A deployment on
-    accelerators that stay and the same one on spot ones are two kinds; of prefill and decode
-    workers, each has so many."""
+    """Kinds of deployments, by pool and label, that may share the demand of a period, or `any`.
+    The same one on accelerators that stay and on spot ones is one kind; so is a pair of prefill
+    and decode workers."""
     spot: bool = True
     """Whether replicas may run on accelerators that can be taken away."""
     startup_seconds: SecondsOrNone = 0.0

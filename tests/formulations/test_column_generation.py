@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from fleets_by_hand import cheapest as cheapest_by_hand
-from random_fleets import FEATURES, random_figures
+from random_fleets import ASKED, FEATURES, random_figures
 
 from planner.candidates.fleet.model_data import Choices, ModelData
 from planner.formulations.column_generation import algorithm
@@ -41,8 +41,8 @@ from planner.formulations.fleet import milp
 from planner.formulations.fleet_method import decide
 from planner.problem.fleet import FleetSolver
 
-UNKNOWN = {"classes", "roles", "starts", "robust", "few_kinds", "max_replicas", "changes"}
-KNOWN = frozenset(FEATURES) - UNKNOWN
+UNKNOWN = {"classes", "roles", "starts", "robust", "few_kinds", "max_replicas"}
+KNOWN = frozenset(FEATURES) - UNKNOWN - ASKED
 SEEDS = range(200)
 
 
@@ -78,6 +78,19 @@ def test_they_agree_where_prices_change_from_period_to_period(seed: int) -> None
     if by_hand is not None:
         assert result.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
         assert plain.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
+        assert result.bound <= by_hand * (1 + 1e-9) + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_one_kind_may_run_on_steady_and_spot_accelerators_at_once(seed: int) -> None:
+    features = frozenset(("both_lanes", "spot", "no_mixing", "reserved", "n_plus_1"))
+    data = random_figures(seed, features=features)
+    by_hand = cheapest_by_hand(data)
+    result, _ = algorithm.solve(data, relative_gap=0.0, time_limit_seconds=60)
+    if by_hand is None:
+        assert result.status == "infeasible"
+    else:
+        assert result.objective == pytest.approx(by_hand, rel=1e-7, abs=1e-9)
         assert result.bound <= by_hand * (1 + 1e-9) + 1e-9
 
 
@@ -140,7 +153,7 @@ def test_replicas_that_may_run_either_way_are_told_apart_at_the_end(seed: int) -
 def test_twins_that_do_not_fill_their_lanes_are_planned_apart() -> None:
     """Three accelerators of each kind are enough for six, but not for three replicas of two."""
     missed = 0
-    for seed in range(60):
+    for seed in range(80, 110):
         data = _with_twins(seed)
         assert (symmetric_columns(data) >= 0).sum() <= len(data.choices) / 2
         goal = Goal(0.0, time.perf_counter() + 60)

@@ -13,7 +13,7 @@ import fleets_by_hand
 import numpy as np
 import pytest
 from crafted_fleets import CRAFTED, offered, pools, row, wanted
-from random_fleets import FEATURES, random_figures
+from random_fleets import ASKED, FEATURES, random_figures
 
 from planner.formulations.fleet import costs, milp
 
@@ -98,10 +98,11 @@ def test_each_feature_alone_agrees_with_brute_force(feature: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_few_changes_beside_anything_else_agree_with_brute_force(seed: int) -> None:
+@pytest.mark.parametrize("asked", [{"changes"}, {"both_lanes", "spot", "no_mixing"}, ASKED])
+def test_what_is_asked_beside_anything_else_agrees_with_brute_force(seed: int, asked: set) -> None:
     chosen = random.Random(seed)
-    others = sorted(FEATURES - {"changes"})
-    features = {"changes", *(name for name in others if chosen.random() < 0.25)}
+    others = sorted(FEATURES - ASKED)
+    features = {*asked, *(name for name in others if chosen.random() < 0.25)}
     data = random_figures(seed, features=frozenset(features))
     assert_same(milp.solve(data), fleets_by_hand.cheapest(data))
 

@@ -125,6 +125,15 @@ CRAFTED = {
         wanted({"demand": (8.0,), "kinds": 1.0, "least": 3, "most": 6.0}),
         pools(2),
     ),
+    "kinds": fleet(
+        offered(
+            row(0, 0, 1, 2.0),
+            row(0, 0, 1, 1.5, spot=True, offer=0),
+            row(0, 1, 2, 5.0, offer=1),
+        ),
+        wanted({"demand": (8.0,), "kinds": 1.0}),
+        pools(2, spot_dollars=(0.5, NONE), spot_gpus=(3.0, FREE)),
+    ),
     "purchases": fleet(
         offered(
             SMALL,

@@ -196,16 +196,25 @@ MUTANTS = {
     "F10 dropped": dropped(FLEET, "fewest_replicas", "min_replicas"),
     "F10 most dropped": dropped(FLEET, "most_replicas", "max_replicas"),
     "F11 dropped": dropped(FLEET, "few_deployments", "no_mixing shed"),
+    "F11 kinds dropped": dropped(FLEET, "kind_is_used", "no_mixing both_lanes spot shed reserved"),
+    "F11 spot is another kind": (
+        *(
+            DESCRIBED,
+            "self.data.choices.offer, return_index",
+            "np.arange(len(self.data.choices)), return_index",
+        ),
+        "no_mixing both_lanes spot",
+    ),
     "F11 one role in all": (
         FLEET,
-        "rows, t, most = few[at]",
-        "t, rows, most = few[at][1], sum(of.stages[0].values(), []), few[at][2]",
+        "firsts, t, most = few[at]",
+        "t, firsts, most = few[at][1], sum(of.stages[0].values(), []), few[at][2]",
         "no_mixing roles",
     ),
     "F11 one replica too many": (
         FLEET,
-        "(-single[at], m.used[at])",
-        "(-single[at] - 1, m.used[at])",
+        "(-least, used(m, c, t))",
+        "(-least - 1, used(m, c, t))",
         "no_mixing",
     ),
     "F11 what is refused needs replicas": (

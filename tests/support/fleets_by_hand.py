@@ -63,7 +63,9 @@ def patterns(data: ModelData, w: int, t: int, most: np.ndarray) -> list[Pattern]
 
 
 def _mixture_allowed(data: ModelData, w: int, rows, replicas) -> bool:
-    roles = [data.choices.role[c] for c, n in zip(rows, replicas, strict=True) if n]
+    used = [c for c, n in zip(rows, replicas, strict=True) if n]
+    kinds = {data.choices.offer[c]: data.choices.role[c] for c in used}
+    roles = list(kinds.values())
     of_stage = [sum(role in (COLOCATED, stage) for role in roles) for stage in (PREFILL, DECODE)]
     return max(of_stage) <= data.wanted.kinds[w]
 

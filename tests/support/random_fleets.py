@@ -32,12 +32,12 @@ FEATURES = frozenset(
             "reserved",
         ),
         *("nodes", "starts", "own_price", "budget", "power", "carbon", "scenarios", "robust"),
-        "changes",
+        *("changes", "both_lanes"),
     )
 )
 NEWER = frozenset(("few_kinds", "max_replicas"))
 """Features that are drawn apart, so that the others of a seed stay what they were."""
-ASKED = frozenset(("changes",))
+ASKED = frozenset(("changes", "both_lanes"))
 """Features that only those have who ask for them."""
 COLOCATED, PREFILL, DECODE = range(3)
 LARGEST = 100_000
@@ -59,10 +59,28 @@ def random_figures(seed: int, *, features: frozenset[str] | None = None) -> Mode
         features |= {name for name in sorted(NEWER) if newer.random() < 0.3}
     while True:
         data = _Draw(rng, features).data()
+        if "both_lanes" in features:
+            data = _on_both(data, random.Random(f"{seed} both"))
         if "changes" in features:
             data = _with_changes(data, random.Random(f"{seed} changes"))
         if combinations(data) <= LARGEST:
             return data
+
+
+def _on_both(data: ModelData, rng: random.Random) -> ModelData:
+    """Some choices are the same deployment as the one before, on the other accelerators."""
+    choices, offered = data.choices, ~np.isnan(data.pool_supply.spot_dollars)
+    for one, other in itertools.pairwise(range(len(choices))):
+        same = choices.workload[one] == choices.workload[other]
+        shared = choices.offer[one] != one
+        if not same or shared or not offered[choices.pool[one]] or rng.random() < 0.2:
+            continue
+        for name in ("pool", "offer", "gpus", "role", "startup_dollars", "rates"):
+            getattr(choices, name)[other] = getattr(choices, name)[one]
+        choices.dollars_per_hour[[one, other]] = math.nan
+        choices.spot[[one, other]] = rng.sample((False, True), 2)
+        choices.rates[one if choices.spot[one] else other] *= rng.choice((1.0, 0.8))
+    return data
 
 
 def _with_changes(data: ModelData, rng: random.Random) -> ModelData:
@@ -70,7 +88,10 @@ def _with_changes(data: ModelData, rng: random.Random) -> ModelData:
     choices, limits = data.choices, replace(data.limits, changes=float(rng.randint(0, 6)))
     of = np.arange(len(choices))
     for one, other in itertools.pairwise(range(len(choices))):
-        if choices.workload[one] != choices.workload[other] or rng.random() < 0.3:
+        both = np.isin(choices.offer[[one, other]], np.delete(choices.offer, [one, other]))
+        same = choices.workload[one] == choices.workload[other]
+        shared = choices.offer[one] == choices.offer[other] or both.any()
+        if not same or shared or rng.random() < 0.3:
             continue
         of[other] = of[one]
         for name in ("pool", "spot", "gpus", "role", "dollars_per_hour", "startup_dollars"):
@@ -227,7 +248,7 @@ class _Draw:
         for w in range(self.workloads):
             several = (wanted.shares[w] > 0).sum() > 1
             split = not several and self.some("roles", 0.8)
-            kinds = [rng.choice((COLOCATED, PREFILL, DECODE)) for _ in range(rng.randint(1, 3))]
+            kinds = [rng.choice((COLOCATED, PREFILL, DECODE)) for _ in range(self.number())]
             if split and rng.random() < 0.7:
                 kinds[:2] = [PREFILL, DECODE]
             for kind in kinds:
@@ -245,6 +266,9 @@ class _Draw:
             np.array(startup),
             np.array(running),
         )
+
+    def number(self) -> int:
+        return 3 if "both_lanes" in self.has else self.rng.randint(1, 3)
 
     def choice(self, w: int, role: int, pool_supply: PoolSupply, several: bool) -> tuple:
         rng = self.rng

@@ -5,7 +5,7 @@ from functools import cache
 
 import fleet_plans
 import numpy as np
-from random_fleets import FEATURES, NEWER, random_figures
+from random_fleets import ASKED, FEATURES, NEWER, random_figures
 
 from planner.candidates.fleet.model_data import ModelData
 from planner.formulations.fleet import milp as formulation
@@ -14,7 +14,7 @@ from planner.problem.fleet import Fleet
 from planner.problem.offers import Offers
 
 NAN = math.nan
-STATED = FEATURES - {"starts", "scenarios", "changes"}
+STATED = FEATURES - {"starts", "scenarios"} - ASKED
 """Random fleets start replicas at prices of their own, and scenarios have demand of their own."""
 WAYS = ("on_demand", "reserved", "spot")
 

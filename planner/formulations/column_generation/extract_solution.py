@@ -28,8 +28,7 @@ from solvers import trusted_runs
 class _Movable:
     """Replicas that may run in either capacity type: N entries, and G groups of units.
 
-    A unit runs in one capacity type whole: a replica, or all replicas of a workload that does not
-    mix.
+    A unit is a replica: it runs in one capacity type whole.
     """
 
     choice: Ints
@@ -38,8 +37,6 @@ class _Movable:
     """(N,)"""
     units: Ints
     """(N,)"""
-    replicas: Ints
-    """(N,) of one unit."""
     group: Ints
     """(N,)"""
     pool: Ints
@@ -108,16 +105,13 @@ def _movable(data: ModelData, symmetric: Ints, replicas: Ints) -> _Movable:
     choices, periods = data.choices, replicas.shape[1]
     choice, period = np.nonzero(replicas * (symmetric >= 0)[:, None])
     count = replicas[choice, period]
-    mixes = data.wanted.mixes[choices.workload[choice]]
-    each = np.where(mixes, 1, count)
     place = choices.pool[choice] * periods + period
-    key = np.column_stack((place, each * choices.gpus[choice]))
+    key = np.column_stack((place, choices.gpus[choice]))
     kinds, group = np.unique(key, axis=0, return_inverse=True)
     return _Movable(
         choice=choice,
         period=period,
-        units=count // each,
-        replicas=each,
+        units=count,
         group=group.ravel(),
         pool=kinds[:, 0] // periods,
         when=kinds[:, 0] % periods,
@@ -175,7 +169,6 @@ def _move(replicas: Ints, symmetric: Ints, movable: _Movable, moved: Ints) -> No
     before = np.cumsum(units) - units
     first = np.searchsorted(group, group, side="left")
     taken = np.clip(moved[group] - (before - before[first]), 0, units) if len(order) else units
-    number = taken * movable.replicas[order]
     choice, period = movable.choice[order], movable.period[order]
-    replicas[choice, period] -= number
-    replicas[symmetric[choice], period] += number
+    replicas[choice, period] -= taken
+    replicas[symmetric[choice], period] += taken

@@ -70,7 +70,7 @@ def _covers(subproblems: Subproblems, block: Ints, counts: Ints) -> Bools:
     served = (rate * counts).sum(axis=1)
     largest = np.where(counts > 0, rate, 0.0).max(axis=1, initial=0.0)
     served = served - np.where(subproblems.survives[workload] & (demand > 0), largest, 0.0)
-    alone = subproblems.mixes[workload] | ((counts > 0).sum(axis=1) <= 1)
+    alone = subproblems.alone(workload, counts)
     fits = (counts <= subproblems.most[workload]).all(axis=1)
     enough = counts.sum(axis=1) >= subproblems.least[workload]
     covered: Bools = (served >= demand * (1 - ROUNDING)) & alone & fits & enough

@@ -214,10 +214,9 @@ def with_kept(subproblems: Subproblems, patterns: Patterns) -> Patterns:
     lost = np.where(subproblems.survives[workload] & (demand > 0), largest, 0.0)
     short = demand - (rate * counts).sum(axis=1) + lost
     shed = np.where(short > ROUNDING * demand, short, 0.0)
-    alone = subproblems.mixes[workload] | ((counts > 0).sum(axis=1) <= 1)
     holds = (
         (shed <= subproblems.shed_most[block] * (1 + ROUNDING))
-        & alone
+        & subproblems.alone(workload, counts)
         & (counts <= subproblems.most[workload]).all(axis=1)
         & (counts.sum(axis=1) >= subproblems.least[workload])
     )
@@ -250,7 +249,7 @@ def _tasks(subproblems: Subproblems, prices: Prices, rows: Ints) -> tuple[Ints, 
     """Return the covering problems of some blocks, and which block each belongs to.
 
     A block is one problem, unless any one replica may be lost or choices may not be mixed. Then
-    it is one for each choice that may be the largest in use, or the only one (G4).
+    it is one for each choice that may be the largest in use, or of the only kind (G4).
     """
     workload = subproblems.workload[rows]
     plain = subproblems.mixes[workload] & ~subproblems.survives[workload]
@@ -301,7 +300,9 @@ def _narrowed(
     top = rate[np.arange(len(case)), largest[case]]
     single = ~subproblems.mixes[workload[case]]
     allowed = rate <= top[:, None]
-    allowed &= ~single[:, None] | (np.arange(rate.shape[1])[None, :] == largest[case][:, None])
+    kind = subproblems.kind[workload[case]]
+    mine = kind == kind[np.arange(len(case)), largest[case]][:, None]
+    allowed &= ~single[:, None] | mine
     price = price.copy()
     price[case] = np.where(allowed, price[case], np.inf)
     price[largest == NONE] = np.inf

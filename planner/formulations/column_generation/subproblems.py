@@ -51,6 +51,8 @@ class Subproblems:
     """(W,) whether any one replica may be lost."""
     mixes: Bools
     """(W,) whether choices may be mixed."""
+    kind: Ints
+    """(W, m) place of the first choice of the same deployment, on steady or spot accelerators."""
     shed_most: Floats
     """(B,) requests per second that may be refused."""
     shed_dollars: Floats
@@ -79,6 +81,13 @@ class Subproblems:
             return np.zeros(self.number, dtype=bool)
         return np.asarray((self.kept >= 0).all(axis=1))
 
+    def alone(self, workload: Ints, counts: Ints) -> Bools:
+        """Tell which counts (N, m) of some workloads (N,) are of as many kinds as may be."""
+        kind, used = self.kind[workload], counts > 0
+        last = np.where(used, kind, -1).max(axis=1, initial=-1)
+        first = np.where(used, kind, kind.shape[1]).min(axis=1, initial=kind.shape[1])
+        return np.asarray(self.mixes[workload] | (first >= last))
+
     def of(self, workloads: Ints) -> Subproblems:
         """Return the blocks of some workloads, with all their periods."""
         place = np.full(len(self.least), -1, dtype=np.int64)
@@ -100,7 +109,7 @@ class Subproblems:
 
 OF_WORKLOADS = (
     *("choice", "gpus", "rate", "capacity_type", "dollars"),
-    *("most", "least", "survives", "mixes"),
+    *("most", "least", "survives", "mixes", "kind"),
 )
 OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
 
@@ -159,6 +168,7 @@ def decompose(data: ModelData, symmetric: Ints | None = None) -> Subproblems:
         least=wanted.least,
         survives=wanted.survives,
         mixes=wanted.mixes,
+        kind=_kind(data, choice),
         shed_most=demand * np.repeat(wanted.shed_at_most, periods),
         shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
         hours=hours,
@@ -199,6 +209,20 @@ def _described(data: ModelData, choice: Ints, either: Bools) -> dict[str, Any]:
         "dollars": padded(np.where(own, choices.dollars_per_hour, 0.0), np.inf),
         "most": padded(fitting, 0.0),
     }
+
+
+def _kind(data: ModelData, choice: Ints) -> Ints:
+    """(W, m) place of the first choice of the same deployment."""
+    places = np.broadcast_to(np.arange(choice.shape[1]), choice.shape)
+    key = np.where(choice >= 0, data.choices.offer[choice], -1 - places)
+    order = np.argsort(key, axis=1, kind="stable")
+    sorted_key = np.take_along_axis(key, order, axis=1)
+    new = np.ones(choice.shape, dtype=bool)
+    new[:, 1:] = sorted_key[:, 1:] != sorted_key[:, :-1]
+    start = np.maximum.accumulate(np.where(new, places, 0), axis=1)
+    kind = np.empty_like(choice)
+    np.put_along_axis(kind, order, np.take_along_axis(order, start, axis=1), axis=1)
+    return kind
 
 
 def _kept(data: ModelData, choice: Ints) -> Ints:

@@ -104,6 +104,12 @@ class IndexSets:
         return [(c, t) for c in range(len(self.names.choices)) for t in range(len(self.periods))]
 
     @cached_property
+    def kind(self) -> Ints:
+        """(C,) first choice of the same deployment, on steady or spot accelerators."""
+        _, first, place = np.unique(self.data.choices.offer, return_index=True, return_inverse=True)
+        return np.asarray(first[place.ravel()], dtype=np.int64)
+
+    @cached_property
     def layouts(self) -> list[list[int]]:
         """Choices of each layout."""
         found: dict[int, list[int]] = {}

@@ -248,18 +248,45 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
         running = [(1.0, m.replicas[of.choice(c, t)]) for c in rows]
         return total(running) <= float(wanted.most[w]) if running else pyo.Constraint.Skip
 
+    _kinds(m, of)
+
+
+def _kinds(m: pyo.ConcreteModel, of: IndexSets) -> None:
+    """(F11) No more kinds of deployments than allowed; one on steady and spot is one kind."""
+    wanted, choices = of.data.wanted, of.data.choices
+    limited = np.flatnonzero(~wanted.mixes[choices.workload])
+    kinds = {int(c): np.flatnonzero(of.kind == of.kind[c]).tolist() for c in limited}
+    both = {
+        of.choice(c, t): of.choice(of.kind[c], t)
+        for c, rows in kinds.items()
+        for t in range(len(of.periods))
+        if len(rows) > 1
+    }
+    m.kind_used = pyo.Var(
+        list(dict.fromkeys(both.values())),
+        domain=pyo.Binary,
+        doc="whether this deployment is used, on steady or on spot accelerators",
+    )
+
+    @m.Constraint(list(both), doc="(F11) a deployment of which some replicas are used is used")
+    def kind_is_used(m: Any, *at: Any) -> Any:
+        return total([(1.0, m.kind_used[both[at]]), (-1.0, m.used[at])]) >= 0.0
+
+    def used(m: Any, c: int, t: int) -> Any:
+        return (m.used if len(kinds[c]) == 1 else m.kind_used)[of.choice(of.kind[c], t)]
+
     few = {
-        (name, stage, period): (rows, t, float(wanted.kinds[w]))
+        (name, stage, period): (firsts, t, float(wanted.kinds[w]))
         for w, name in enumerate(of.names.workloads)
         for stage, rows in of.stages[w].items()
+        if len(firsts := sorted({int(of.kind[c]) for c in rows})) > wanted.kinds[w]
         for t, period in enumerate(of.periods)
-        if len(rows) > wanted.kinds[w]
     }
 
     @m.Constraint(list(few), doc="(F11) few kinds of deployments serve each stage")
     def few_deployments(m: Any, *at: Any) -> Any:
-        rows, t, most = few[at]
-        return total((1.0, m.used[of.choice(c, t)]) for c in rows) <= most
+        firsts, t, most = few[at]
+        return total((1.0, used(m, c, t)) for c in firsts) <= most
 
     if not isinstance(m.part, float):
         return  # How many are needed depends on the part.
@@ -268,11 +295,15 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
     )
     needed += (needed > 0) & wanted.survives[choices.workload][:, None]
     single = {
-        of.choice(c, t): float(needed[c, t])
-        for c, t in of.pairs
-        if needed[c, t] > 1 and wanted.kinds[choices.workload[c]] == 1
+        of.choice(c, t): (c, t, float(least))
+        for c, rows in kinds.items()
+        for t in range(len(of.periods))
+        if c == of.kind[c] and wanted.kinds[choices.workload[c]] == 1
+        if (least := needed[rows, t].min()) > 1
     }
 
     @m.Constraint(list(single), doc="(F11) valid: the one deployment needs whole replicas")
     def whole_replicas(m: Any, *at: Any) -> Any:
-        return total([(1.0, m.replicas[at]), (-single[at], m.used[at])]) >= 0.0
+        c, t, least = single[at]
+        running = [(1.0, m.replicas[of.choice(one, t)]) for one in kinds[c]]
+        return total([*running, (-least, used(m, c, t))]) >= 0.0

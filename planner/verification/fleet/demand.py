@@ -158,8 +158,12 @@ def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Fi
         lambda cell: f"{counts.flat[cell]:g} for {name(cell)}",
         lambda cell: f"at most {np.broadcast_to(want.most[:, None], counts.shape).flat[cell]:g}",
     )
+    # On steady and on spot accelerators it is the same deployment.
+    _, once = np.unique(rows.each.offer * len(asked.periods.names) + rows.period, return_index=True)
+    first = np.zeros(len(every), dtype=bool)
+    first[once] = True
     one, prefill, decode = (
-        by_cell(asked, rows, np.ones(len(every)), mine)
+        by_cell(asked, rows, np.ones(len(every)), mine & first)
         for mine in (
             rows.prefill & rows.decode,
             rows.prefill & ~rows.decode,
