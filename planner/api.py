@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import astuple, replace
-from math import isinf, isnan, nan
+from math import isinf, nan
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +17,7 @@ from planner.candidates.dominance import has_ties
 from planner.candidates.fleet.build_model_data import build_model_data, feasible_offers
 from planner.candidates.fleet.gather import offers as offers_of
 from planner.candidates.fleet.model_data import ModelData, SolveResult
+from planner.candidates.fleet.what_runs import what_runs
 from planner.candidates.screening import Screening, screen
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.candidates.table import Candidates
@@ -31,7 +32,8 @@ from planner.plans import build
 from planner.plans.build_fleet import build_fleet_plan
 from planner.plans.fleet_plan import Comparison, FleetPlan, ShadowPrices, Traffic
 from planner.plans.plan import Plan
-from planner.problem.fleet import DOLLARS, PER_CENT, Fleet
+from planner.plans.what_runs import comparison_words, ended_words
+from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance, Solver
 from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
@@ -292,40 +294,20 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
     except SolverFailedError as error:
         raise SolverError(f"the solver stopped without an answer: {error}.") from error
     comparison = None if compared is None else Comparison(*astuple(compared))
-    message = _what_runs(fleet, comparison)
+    message = comparison_words(fleet, comparison)
     if result.status == "infeasible":
         message = _too_many_changes(fleet, data) or _shortage(fleet, offers).text
+    ended = ended_words(what_runs(fleet, offers, known.feasibility)[1])
     prices = _hourly(data, duals)
     plan = build_fleet_plan(
         *(fleet, offers, data, result, prices),
         comparison=comparison,
         method=method,
-        message=message,
+        message=" ".join(filter(None, (message, ended))),
     )
     if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
     return plan
-
-
-def _what_runs(fleet: Fleet, comparison: Comparison | None) -> str:
-    """Say whether what runs is changed, and why."""
-    if fleet.changes is None or comparison is None:
-        return ""
-    least = f"the least saving for a change is {_in_words(fleet.changes.minimum_saving)}"
-    kept, changed = comparison.dollars_per_hour_if_kept, comparison.dollars_per_hour_if_changed
-    if isnan(kept):
-        return "What runs is changed: as it is, it does not meet what is asked."
-    if isnan(changed):
-        return f"What runs is kept, at ${kept:,.2f}/h: nothing else was found."
-    less = f"${kept - changed:,.2f}/h ({(kept - changed) / kept if kept else 0.0:.1%})"
-    if comparison.kept:
-        return f"What runs is kept: changing it would save {less}; {least}."
-    return f"What runs is changed: that saves {less} against keeping it; {least}."
-
-
-def _in_words(saving: str) -> str:
-    """Return a least saving as it is read: 3%, or $2.00/h."""
-    return saving if saving.endswith(PER_CENT) else f"${float(saving.removesuffix(DOLLARS)):,.2f}/h"
 
 
 def _too_many_changes(fleet: Fleet, data: ModelData) -> str:

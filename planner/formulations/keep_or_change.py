@@ -78,6 +78,8 @@ def _keeping(
     data: ModelData, solver: FleetSolver, progress: Progress | None, labels: Sequence[str] | None
 ) -> tuple[SolveResult, DualPrices | None]:
     """Solve the fleet with what runs kept in first periods."""
+    if not data.all_may_go_on:
+        return SolveResult("infeasible", None, math.nan, math.nan, 0.0, ""), None
     held = replace(data, kept=True, limits=replace(data.limits, changes=math.inf))
     return fleet_method.decide(
         held, solver, fleet_method.chosen_method(solver, held), progress, labels

@@ -370,6 +370,9 @@ def _traffic(known: _Known) -> Checks:
     for field, value in (("scenarios", fleet.scenarios), ("robustness", fleet.robustness)):
         if value:
             yield Problem(f"no {field} beside {why}", "some", field, "Remove them.")
+    if fleet.changes is not None and fleet.changes.least_saving(1.0) > 0:
+        fix = "Remove it: what is sought is traffic, whatever it costs. `at_most` may stay."
+        yield Problem(f"no least saving beside {why}", "one", "changes.minimum_saving", fix)
     for at, workload in enumerate(fleet.workloads):
         if workload.shed_at_most is not None:
             field = f"workloads[{at}].shed_at_most"

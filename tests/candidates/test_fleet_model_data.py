@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from fleet_candidates import fleet, inferno, least_cost
 
-from planner.candidates.fleet.build_model_data import build_model_data
+from planner.candidates.fleet.build_model_data import build_model_data, feasible_offers
 from planner.candidates.fleet.dominance import undominated
 from planner.candidates.fleet.feasibility import packed
 from planner.candidates.fleet.gather import offers as on_offer
+from planner.candidates.fleet.what_runs import what_runs
 from planner.errors import InputError
 from planner.infeasibility.fleet_unservable import Refusal, unservable
 from planner.problem.offers import ROLES, Offers
@@ -188,8 +189,9 @@ def test_what_a_start_costs():
     rows = ({**PARTS}, {**PARTS, "own": 7.0}, {**PARTS, "pool": 1})
     found = build_model_data(wanted, offered(*rows)).choices
     assert found.spot.tolist() == [False, False, False, True]
-    # Half an hour of 2 accelerators at 2, of the replica at 7, of 2 at 3 and of 2 at 0.5 dollars.
-    np.testing.assert_allclose(found.startup_dollars, [2.25, 3.75, 3.25, 0.75])
+    # Half an hour of 2 accelerators at 2, of the replica at 7, and of 2 at 0.5 dollars. What is
+    # reserved is paid for while replicas start, too.
+    np.testing.assert_allclose(found.startup_dollars, [2.25, 3.75, 0.25, 0.75])
     np.testing.assert_array_equal(found.dollars_per_hour, [NAN, 7, NAN, NAN])
 
 
@@ -348,17 +350,42 @@ def test_what_runs_is_never_dropped():
     [
         ({"workload": "caht"}, "running[0]: found o0 of caht in h100, expected a workload and a"),
         ({"pool": "h20"}, "running[0]: found o0 of chat in h20, expected a workload and a pool"),
-        ({"label": "o9"}, "running[0].label: found o9 of chat in h100, expected the label of a"),
-        ({"label": "o1"}, "running[0]: found o1 of chat in h100, which breaks a limit"),
-        ({"spot": True}, "or cannot be had on spot accelerators there"),
     ],
 )
-def test_what_runs_must_be_able_to(entry, message):
+def test_what_runs_has_a_workload_and_a_pool(entry, message):
     running = [{"workload": "chat", "pool": "h100", "label": "o0", "replicas": 1, **entry}]
     wanted = fleet(workloads=chat(tokens_per_second_per_request=10), running=running)
     with pytest.raises(InputError) as caught:
         build_model_data(wanted, offered({"tpot": 0.01}, {"tpot": 1.0}))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "elsewhere"),
+    [
+        ({"label": "o9"}, "not on offer", 1),
+        ({"label": "o1"}, "too slow", 1),
+        ({"spot": True}, "no such accelerators there", 1),
+        ({"label": "tp2 fp8 b16"}, "too slow", 0),
+        ({"label": "tp2 fp8 b99"}, "not on offer; did you mean tp2 fp8 b8?", 0),
+    ],
+)
+def test_what_runs_and_may_not_go_on_is_told_and_counted(entry, reason, elsewhere):
+    running = [{"workload": "chat", "pool": "h100", "label": "o0", "replicas": 1, **entry}]
+    asked = fleet(workloads=chat(tokens_per_second_per_request=10), running=running)
+    offers = offered(
+        {"tpot": 0.01},
+        {"tpot": 1.0},
+        {"tpot": 0.01, "rate": 9.0, "label": "tp2 fp8 b8"},
+        {"tpot": 1.0, "label": "tp2 fp8 b16"},
+    )
+    known = feasible_offers(asked, offers)
+    _, ended = what_runs(asked, offers, known.feasibility)
+    assert [one.reason for one in ended] == [reason]
+    data = build_model_data(asked, offers)
+    assert not data.all_may_go_on
+    assert data.layouts.elsewhere == elsewhere
+    assert data.layouts.running.sum() == 1 - elsewhere
 
 
 def better(one, other, rates, at, than):

@@ -49,6 +49,9 @@ def drawn(seed: int, folder: Path, **more: object) -> Fleet:
         pool, label, _, rate = rng.choice(rows)
         enough = min(math.ceil(demand[0] / rate) + rng.randint(0, 1), MOST)
         running = [{"workload": "x", "pool": pool, "label": label, "replicas": enough}]
+    if rng.random() < 0.3:  # Of labels that are not on offer any more.
+        label = rng.choice(("tp1 fp8 b64", "gone"))
+        running.append({"workload": "x", "pool": "a", "label": label, "replicas": 2})
     return Fleet.model_validate(
         {
             "name": "drawn",
@@ -91,19 +94,31 @@ def best_by_hand(fleet: Fleet, *, at_most: float = math.inf, kept: bool = False)
         few = workload.max_deployments == "any" or sum(n > 0 for n in counts) <= 1
         return enough >= demand * (1 - 1e-9) and few
 
+    ended = {
+        (r.pool, r.label.rsplit(" b", 1)[0]): r.replicas
+        for r in fleet.running
+        if (r.pool, r.label) not in rows
+    }
+    if kept and ended:
+        return math.inf
+
     def by_layout(values) -> dict:
-        found = dict.fromkeys(layouts, 0)
+        found = dict.fromkeys([*layouts, *ended], 0)
         for layout, value in zip(layouts, values, strict=True):
             found[layout] += value
         return found
 
-    def starting(before, now) -> float:
+    def starting(before, now, t: int) -> float:
         more = by_layout([n - b for n, b in zip(now, before, strict=True)])
+        for layout, replicas in ended.items() if t == 0 else ():
+            more[layout] -= replicas
         return workload.startup_dollars * sum(max(value, 0) for value in more.values())
 
     def changes(now) -> int:
         up = by_layout([max(n - r, 0) for n, r in zip(now, ran, strict=True)])
         down = by_layout([max(r - n, 0) for n, r in zip(now, ran, strict=True)])
+        for layout, replicas in ended.items():
+            down[layout] += replicas
         return sum(max(up[layout], down[layout]) for layout in up)
 
     def hourly(counts) -> float:
@@ -119,7 +134,7 @@ def best_by_hand(fleet: Fleet, *, at_most: float = math.inf, kept: bool = False)
                 continue
             if t == 0 and (changes(now) > at_most or (kept and list(now) != ran)):
                 continue
-            cost = min(paid + starting(before, now) for before, paid in best.items())
+            cost = min(paid + starting(before, now, t) for before, paid in best.items())
             following[now] = cost + hourly(now) * period.hours
         if not following:
             return math.inf
@@ -332,6 +347,17 @@ def test_what_makes_no_sense_is_told(tmp_path, changes, told):
     with pytest.raises(InputError) as refused:
         asked(tmp_path, changes)
     assert told in str(refused.value)
+
+
+def test_the_most_traffic_has_no_least_saving(tmp_path):
+    text = FILE + "objective: requests_per_second\n"
+    text = text.replace("dollars_per_gpu_hour: 2}", "gpus: 8, dollars_per_gpu_hour: 2}")
+    with pytest.raises(InputError) as refused:
+        asked(tmp_path, "{minimum_saving: 3%}", text)
+    assert "changes.minimum_saving: found one, expected no least saving" in str(refused.value)
+    for most, traffic in ((0, 8.0), (4, 12.0)):
+        plan = planner.solve(asked(tmp_path, f"{{at_most: {most}}}", text))
+        assert plan.traffic.requests_per_second == pytest.approx(traffic)
 
 
 def test_changes_of_nothing_are_told(tmp_path):

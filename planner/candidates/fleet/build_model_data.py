@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,14 +19,14 @@ from planner.candidates.fleet.feasibility import (
 from planner.candidates.fleet.model_data import (
     Bools,
     Choices,
-    Layouts,
     Limits,
     ModelData,
     PoolSupply,
 )
 from planner.candidates.fleet.supply import pool_supply
-from planner.errors import InputError, Problem, did_you_mean
-from planner.problem.fleet import Fleet, Running
+from planner.candidates.fleet.what_runs import layouts, what_runs
+from planner.errors import InputError, Problem
+from planner.problem.fleet import Fleet
 from planner.problem.label import layout_of
 from planner.problem.offers import ROLES, Floats, Ints, Offers
 
@@ -87,7 +86,7 @@ def build_model_data(
     """
     known = feasible_offers(fleet, offers) if known is None else known
     bought, feasibility = known.pool_supply, known.feasibility
-    running = _running(fleet, offers, feasibility)
+    running, ended = what_runs(fleet, offers, feasibility)
     choices = _choices(fleet, offers, bought, feasibility, running)
     if wrong := list(_with_classes(fleet, choices)):
         raise InputError(wrong)
@@ -99,7 +98,7 @@ def build_model_data(
         wanted=wanted(fleet),
         limits=_limits(fleet, float(when.hours.sum())),
         has_running=fleet.running is not None,
-        layouts=_layouts(offers, choices),
+        layouts=layouts(fleet, offers, choices, ended),
     )
 
 
@@ -116,26 +115,6 @@ def _limits(fleet: Fleet, hours: float) -> Limits:
         rise=0.0 if rises is None else rises.rise,
         changes=cap(None if fleet.changes is None else fleet.changes.at_most),
     )
-
-
-def _layouts(offers: Offers, choices: Choices) -> Layouts | None:
-    """Return which choices differ in nothing but their batch; None where none do."""
-    names = [layout_of(offers.label[row]) for row in choices.offer]
-    said = zip(choices.workload, choices.pool, choices.spot, names, strict=True)
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for choice, key in enumerate(said):
-        groups.setdefault(key, []).append(choice)
-    if len(groups) == len(choices):
-        return None
-    taken = np.column_stack((choices.gpus, choices.role, choices.startup_dollars))
-    of = np.arange(len(choices))
-    for same in groups.values():
-        # Files may call what takes other accelerators, or starts at another price, alike.
-        if (taken[same] == taken[same[0]]).all():
-            of[same] = same[0]
-    _, of = np.unique(of, return_inverse=True)
-    running = np.bincount(of, choices.running).astype(np.int64)
-    return Layouts(of, running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +145,7 @@ def _choices(
         _CapacityType(admitted & risky, feasibility.spot_room, running[True]),
     )
     best = _best(offers, feasibility, capacity_types) | _best_of_running(
-        offers, feasibility, capacity_types
+        fleet, offers, feasibility, capacity_types
     )
     # What beats a row takes no more accelerators: it finds room wherever the row does.
     rows = [
@@ -197,21 +176,28 @@ def _choices(
 
 
 def _best_of_running(
-    offers: Offers, feasibility: Feasibility, capacity_types: tuple[_CapacityType, _CapacityType]
+    fleet: Fleet,
+    offers: Offers,
+    feasibility: Feasibility,
+    capacity_types: tuple[_CapacityType, _CapacityType],
 ) -> Bools:
     """Tell which offers no other one of the same layout beats, of layouts that run already.
 
     What runs changes its batch without a start, so another layout beats it only with its start.
     """
-    runs = np.flatnonzero(capacity_types[0].running + capacity_types[1].running)
-    places = {_place(offers, row) for row in runs.tolist()}
+    workloads = {one.name: at for at, one in enumerate(fleet.workloads)}
+    pools = {pool.name: at for at, pool in enumerate(fleet.pools)}
+    places = {
+        (workloads[one.workload], pools[one.pool], layout_of(one.label))
+        for one in fleet.running or ()
+    }
     if not places:
         return np.zeros(len(offers), dtype=bool)
     alike = [row for row in range(len(offers)) if _place(offers, row) in places]
     known: dict[tuple[int, int, str], int] = {}
     layout = np.zeros(len(offers), dtype=np.int64)
     layout[alike] = [known.setdefault(_place(offers, row), len(known)) for row in alike]
-    return _best(offers, feasibility, capacity_types, np.asarray(alike), layout)
+    return _best(offers, feasibility, capacity_types, np.asarray(alike, dtype=np.int64), layout)
 
 
 def _place(offers: Offers, row: int) -> tuple[int, int, str]:
@@ -251,13 +237,15 @@ def _startup(
     feasibility: Feasibility,
     choices: tuple[Ints, Bools],
 ) -> Floats:
-    """Return the cost of starting one replica of every choice, given by offer and capacity type."""
+    """Return the cost of starting one replica of every choice, given by offer and capacity type.
+
+    Accelerators are rented while it starts: on demand, or spot, where it runs on spot ones.
+    """
     row, spot = choices
     gpus = feasibility.gpus
     limits, w, p = asked(fleet), offers.workload[row], offers.pool[row]
-    steady = np.where(
-        np.isnan(bought.on_demand_dollars), bought.reserved_dollars, bought.on_demand_dollars
-    )
+    # What is sold reserved alone is paid through the horizon, while replicas start too.
+    steady = np.nan_to_num(bought.on_demand_dollars)
     capacity_type = np.where(spot, bought.spot_dollars[p], steady[p])
     own = offers.dollars_per_hour[row]
     hourly = np.where(np.isnan(own), gpus[row] * capacity_type, own)
@@ -265,51 +253,6 @@ def _startup(
         limits.startup_dollars[w] + limits.startup_seconds[w] / SECONDS_PER_HOUR * hourly
     )
     return found
-
-
-def _running(fleet: Fleet, offers: Offers, feasibility: Feasibility) -> dict[bool, Ints]:
-    """Return, by capacity type, how many replicas of each offer run already."""
-    found = {spot: np.zeros(len(offers), dtype=np.int64) for spot in (False, True)}
-    if not fleet.running:
-        return found
-    workloads = {one.name: at for at, one in enumerate(fleet.workloads)}
-    pools = {pool.name: at for at, pool in enumerate(fleet.pools)}
-    ends = np.searchsorted(offers.workload, np.arange(len(workloads) + 1)).tolist()
-    capacity_types = {False: feasibility.steady, True: feasibility.spot}
-    problems: list[Problem] = []
-    for at, entry in enumerate(fleet.running):
-        w, p = workloads.get(entry.workload), pools.get(entry.pool)
-        rows = [] if w is None else range(ends[w], ends[w + 1])
-        mine = [row for row in rows if offers.pool[row] == p]
-        match = [row for row in mine if offers.label[row] == entry.label]
-        if match and feasibility.admitted[match[0]] and capacity_types[entry.spot][match[0]]:
-            found[entry.spot][match[0]] += entry.replicas
-            continue
-        known = w is not None and p is not None
-        labels = [offers.label[row] for row in mine if feasibility.admitted[row]]
-        problems.append(_not_running(entry, at, labels, known=known, offered=bool(match)))
-    if problems:
-        raise InputError(problems)
-    return found
-
-
-def _not_running(
-    entry: Running, at: int, labels: list[str], *, known: bool, offered: bool
-) -> Problem:
-    capacity_type = "on spot accelerators " if entry.spot else ""
-    place = f"{entry.label} of {entry.workload} in {entry.pool}"
-    if not known:
-        return Problem(
-            "a workload and a pool of the fleet", place, f"running[{at}]", "Check the names."
-        )
-    if offered:
-        fix = "Take it out of `running`, or loosen what rules it out."
-        found = (
-            f"{place}, which breaks a limit of its workload or cannot be had {capacity_type}there"
-        )
-        return Problem("a deployment that may run", found, f"running[{at}]", fix)
-    fix = did_you_mean(entry.label, labels, listed=True) or "Take it out of `running`."
-    return Problem("the label of a deployment on offer", place, f"running[{at}].label", fix)
 
 
 def _with_classes(fleet: Fleet, choices: Choices) -> Iterator[Problem]:

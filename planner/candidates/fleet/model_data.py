@@ -113,7 +113,9 @@ class Layouts:
     of: Ints
     """(C,) layout of each choice."""
     running: Ints
-    """(G,) replicas that run before the first period."""
+    """(G,) replicas that run before the first period, also those that may not go on."""
+    elsewhere: int = 0
+    """Replicas of other layouts that run, and may not go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,12 @@ class ModelData:
     def first(self) -> Bools:
         """(T,) whether a period is the first of its scenario."""
         return self.horizon.before < 0
+
+    @property
+    def all_may_go_on(self) -> bool:
+        """Whether everything that runs is among the choices."""
+        layouts = self.by_layout
+        return not layouts.elsewhere and layouts.running.sum() == self.choices.running.sum()
 
     def started(self, replicas: Ints) -> Ints:
         """(G, T) replicas of each layout that start in each period, of (C, T) that run."""

@@ -114,6 +114,7 @@ def starts(data: ModelData, subproblems: Subproblems) -> Starts | None:
     later = np.flatnonzero(horizon.before >= 0)
     after[horizon.before[later]] = later
     running = np.where(there, data.choices.running[subproblems.choice], 0)
+    running += np.where(there, _ended(data)[subproblems.choice], 0)
     return Starts(
         dollars=np.where(there, data.choices.startup_dollars[subproblems.choice], 0.0),
         weight=horizon.weight,
@@ -122,6 +123,23 @@ def starts(data: ModelData, subproblems: Subproblems) -> Starts | None:
         running=running if data.has_running else None,
         layout=None if data.layouts is None else _first_of_layout(subproblems, data.layouts),
     )
+
+
+def _ended(data: ModelData) -> Ints:
+    """(C,) replicas of a layout that run and may not go on, at its first choice."""
+    layouts = data.by_layout
+    _, first = np.unique(layouts.of, return_index=True)
+    found = np.zeros(len(data.choices), dtype=np.int64)
+    found[first] = layouts.running
+    return found - _at_first(layouts, data.choices.running)
+
+
+def _at_first(layouts: Layouts, replicas: Ints) -> Ints:
+    """(C,) sums over the choices of each layout, at its first one."""
+    _, first, place = np.unique(layouts.of, return_index=True, return_inverse=True)
+    found = np.zeros_like(replicas)
+    np.add.at(found, first[place.ravel()], replicas)
+    return found
 
 
 def _first_of_layout(subproblems: Subproblems, layouts: Layouts) -> Ints:

@@ -16,7 +16,7 @@ def changes(m: pyo.ConcreteModel, of: IndexSets) -> None:
     if not np.isfinite(most):
         return
     counted(m, of)
-    layouts = range(len(of.layouts))
+    layouts, most = range(len(of.layouts)), most - of.data.by_layout.elsewhere
 
     @m.Constraint([of.periods[t] for t in np.flatnonzero(of.data.first)], doc="(F15) few changes")
     def few_changes(m: Any, period: str) -> Any:
@@ -30,12 +30,12 @@ def counted(m: pyo.ConcreteModel, of: IndexSets) -> None:
     layout has as many changes as the greater of the two sums.
     """
     first = [(t, of.periods[t]) for t in np.flatnonzero(of.data.first).tolist()]
-    running = of.data.choices.running
+    running, ran = of.data.choices.running, of.data.by_layout.running
     places = {(g, period): (rows, t) for g, rows in enumerate(of.layouts) for t, period in first}
 
     def most(_: Any, *at: Any) -> tuple[float, float]:
         rows, t = places[at]
-        return 0.0, float((of.most[rows, t] + running[rows]).sum())
+        return 0.0, float(of.most[rows, t].sum() + ran[at[0]])
 
     m.changes = pyo.Var(list(places), bounds=most, doc="changes of this layout")
     beyond = {of.choice(c, t): c for rows, t in places.values() for c in rows}
@@ -61,5 +61,4 @@ def counted(m: pyo.ConcreteModel, of: IndexSets) -> None:
     def changed_down(m: Any, *at: Any) -> Any:
         rows, t = places[at]
         kept = [(1.0, m.replicas[of.choice(c, t)]) for c in rows]
-        ran = float(running[rows].sum())
-        return total([(1.0, m.changes[at]), *more(m, rows, t), *kept]) >= ran
+        return total([(1.0, m.changes[at]), *more(m, rows, t), *kept]) >= float(ran[at[0]])

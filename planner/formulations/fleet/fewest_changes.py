@@ -46,11 +46,12 @@ def fewest_changes(data: ModelData, *, time_limit_seconds: float) -> int | None:
     )
     if not outcome.has_solution:
         return None
-    return math.ceil(float(pyo.value(m.most_changes)) - INTEGRAL)
+    return data.by_layout.elsewhere + math.ceil(float(pyo.value(m.most_changes)) - INTEGRAL)
 
 
 def many_changes(data: ModelData) -> float:
     """Return a number of changes that no plan needs more of."""
     free = replace(data, limits=replace(data.limits, changes=0.0))
     most = IndexSets(free, numbered(free)).most
-    return float(most.max(axis=1).sum() + data.choices.running.sum())
+    layouts = data.by_layout
+    return float(most.max(axis=1).sum() + layouts.running.sum() + layouts.elsewhere)

@@ -116,8 +116,9 @@ def deployed(asked: Asked, offers: Offers, offer: Ints, spot: Bools) -> Deployed
     stays = np.where(spot, np.maximum(1.0 - lost, 0.0), 1.0)
     kept = np.array(by_role)[offers.role[offer]] * (1.0 - want.headroom[w]) * stays
     gpus, own = _occupied(offers.gpus[offer], sold.increment[p]), offers.dollars_per_hour[offer]
-    reserved, on_demand, cheap = sold.price @ (asked.periods.hours / asked.periods.hours.sum())
-    capacity_type = np.where(spot, cheap[p], np.where(np.isnan(on_demand), reserved, on_demand)[p])
+    _, on_demand, cheap = sold.price @ (asked.periods.hours / asked.periods.hours.sum())
+    # Where nothing is sold by the hour, accelerators are paid through the horizon anyway.
+    capacity_type = np.where(spot, cheap[p], np.where(np.isnan(on_demand), 0.0, on_demand)[p])
     hourly = np.where(np.isnan(own), gpus * capacity_type, own)
     while_starting = np.where(
         want.startup_seconds[w] > 0, want.startup_seconds[w] / HOUR * hourly, 0.0
