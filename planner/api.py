@@ -289,8 +289,7 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
         return build_fleet_plan(fleet, offers, data, result, method="", message=reasons)
     method = fleet_method.chosen_method(fleet.solver, data)
     try:
-        labels = [offers.label[row] for row in data.choices.offer]
-        result, duals, compared = keep_or_change.decide(data, fleet, method, progress, labels)
+        result, duals, compared = keep_or_change.decide(data, fleet, method, progress)
     except SolverFailedError as error:
         raise SolverError(f"the solver stopped without an answer: {error}.") from error
     comparison = None if compared is None else Comparison(*astuple(compared))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from planner.candidates.fleet.model_data import ModelData, SolveResult
 from planner.errors import InputError, Problem
@@ -47,7 +46,6 @@ def decide(
     solver: FleetSolver,
     method: str,
     progress: Progress | None = None,
-    labels: Sequence[str] | None = None,
 ) -> tuple[SolveResult, DualPrices | None]:
     """Solve a fleet with one formulation.
 
@@ -61,7 +59,7 @@ def decide(
     """
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
-        found = _milp(data, seconds, gap, labels)
+        found = _milp(data, seconds, gap)
         there = found.decisions is not None
         prices = algorithm.shadow_prices(data, PRICING_SECONDS) if there else None
         return found, prices
@@ -76,13 +74,13 @@ def decide(
     left = seconds - (time.perf_counter() - started)
     # That there is no plan is told where both say so.
     if twice and result.status != "optimal" and left > 1.0:
-        second = _milp(data, left, gap, labels)
+        second = _milp(data, left, gap)
         result = algorithm.better(result, second, gap)
     return result, shadow
 
 
-def _milp(data: ModelData, seconds: float, gap: float, labels: Sequence[str] | None) -> SolveResult:
+def _milp(data: ModelData, seconds: float, gap: float) -> SolveResult:
     """Solve the plain formulation. It brings Pyomo, which takes its time to load."""
     from planner.formulations.fleet import milp
 
-    return milp.solve(data, time_limit_seconds=seconds, relative_gap=gap, labels=labels)
+    return milp.solve(data, time_limit_seconds=seconds, relative_gap=gap)

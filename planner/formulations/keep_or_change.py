@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from planner.candidates.fleet.model_data import ModelData, SolveResult
@@ -33,7 +32,6 @@ def decide(
     fleet: Fleet,
     method: str,
     progress: Progress | None = None,
-    labels: Sequence[str] | None = None,
 ) -> tuple[SolveResult, DualPrices | None, Comparison | None]:
     """Solve a fleet; where changes must save something, once with what runs kept, and once freely.
 
@@ -45,7 +43,7 @@ def decide(
         What is asked: its solver, and what its changes must save.
     method : str
         Formulation of the plan that is free.
-    progress, labels
+    progress
         As for `planner.formulations.fleet_method.decide`.
 
     Returns
@@ -60,11 +58,11 @@ def decide(
     """
     changes = fleet.changes or Changes()
     if changes.least_saving(1.0) <= 0:
-        return *fleet_method.decide(data, fleet.solver, method, progress, labels), None
-    kept, prices = _keeping(data, fleet.solver, progress, labels)
+        return *fleet_method.decide(data, fleet.solver, method, progress), None
+    kept, prices = _keeping(data, fleet.solver, progress)
     left = max(fleet.solver.time_limit_seconds - kept.seconds, LEAST_SECONDS)
     solver = fleet.solver.model_copy(update={"time_limit_seconds": left})
-    free, free_prices = fleet_method.decide(data, solver, method, progress, labels)
+    free, free_prices = fleet_method.decide(data, solver, method, progress)
     seconds, hours = kept.seconds + free.seconds, float(data.horizon.hours.sum())
     if_kept, if_changed = kept.objective / hours, free.objective / hours
     # Without a plan an objective is NaN, and so is what it would save.
@@ -75,12 +73,10 @@ def decide(
 
 
 def _keeping(
-    data: ModelData, solver: FleetSolver, progress: Progress | None, labels: Sequence[str] | None
+    data: ModelData, solver: FleetSolver, progress: Progress | None
 ) -> tuple[SolveResult, DualPrices | None]:
     """Solve the fleet with what runs kept in first periods."""
     if not data.all_may_go_on:
         return SolveResult("infeasible", None, math.nan, math.nan, 0.0, ""), None
     held = replace(data, kept=True, limits=replace(data.limits, changes=math.inf))
-    return fleet_method.decide(
-        held, solver, fleet_method.chosen_method(solver, held), progress, labels
-    )
+    return fleet_method.decide(held, solver, fleet_method.chosen_method(solver, held), progress)

@@ -37,6 +37,18 @@ def label(
     return " ".join([*parts, f"b{batch}"])
 
 
+def stages_of(label: str) -> int:
+    """Return the pipeline stages that a label states; 1 where it states none.
+
+    Examples
+    --------
+    >>> stages_of("tp4 pp2 fp8 b47"), stages_of("measured")
+    (2, 1)
+    """
+    degrees = [part[2:] for part in label.split() if part.startswith("pp")]
+    return next((int(degree) for degree in degrees if degree.isdecimal()), 1)
+
+
 def layout_of(label: str) -> str:
     """Return what a label says of a deployment but for its batch: what is as it is without one.
 

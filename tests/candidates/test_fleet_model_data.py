@@ -775,3 +775,18 @@ def test_every_workload_of_a_large_fleet_keeps_its_best():
         for column in ("pool", "spot", "gpus", "rates", "startup_dollars", "role", "running"):
             np.testing.assert_array_equal(getattr(whole, column)[part], getattr(alone, column))
         assert (whole.offer[part] - 9 * w).tolist() == alone.offer.tolist(), name
+
+
+def test_of_offers_that_take_and_serve_the_same_the_best_by_the_rule_of_ties_stays():
+    same = {"gpus": 2, "rate": 3.0}
+    slow, fast = {**same, "tpot": 0.02}, {**same, "tpot": 0.01}
+    staged, plain = ({**fast, "label": label} for label in ("a tp1 pp2", "b tp2"))
+    first = {**plain, "label": "a"}
+    for rows, kept in (
+        ((slow, fast), 1),
+        ((fast, slow), 0),
+        ((slow, staged, plain), 2),
+        ((plain, first), 1),
+        (({**slow, "rate": 3.1}, first), 0),
+    ):
+        assert build_model_data(fleet(), offered(*rows)).choices.offer.tolist() == [kept]

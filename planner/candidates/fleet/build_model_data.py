@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from planner.candidates.fleet.feasibility import (
 from planner.candidates.fleet.model_data import (
     Bools,
     Choices,
+    Described,
     Limits,
     ModelData,
     PoolSupply,
@@ -27,7 +28,7 @@ from planner.candidates.fleet.supply import pool_supply
 from planner.candidates.fleet.what_runs import layouts, what_runs
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet
-from planner.problem.label import layout_of
+from planner.problem.label import layout_of, stages_of
 from planner.problem.offers import ROLES, Floats, Ints, Offers
 
 
@@ -99,6 +100,16 @@ def build_model_data(
         limits=_limits(fleet, float(when.hours.sum())),
         has_running=fleet.running is not None,
         layouts=layouts(fleet, offers, choices, ended),
+        described=_described(offers, choices),
+    )
+
+
+def _described(offers: Offers, choices: Choices) -> Described:
+    labels = tuple(offers.label[row] for row in choices.offer)
+    return Described(
+        labels,
+        np.nan_to_num(offers.tpot_seconds[choices.offer]),
+        np.array([stages_of(label) for label in labels], dtype=np.int64),
     )
 
 
@@ -225,9 +236,33 @@ def _best(
     if layout is not None:
         group = group * (int(layout.max(initial=0)) + 1) + layout[rows]
     price = np.where(own, offers.dollars_per_hour[rows], 0.0)
+    gpus, rates = feasibility.gpus[rows], feasibility.rates[rows]
+    # Of equal ones the first stays.
+    first = _by_rule(offers, rows, (price, gpus, group, *rates.T))
+    rows, group, price = rows[first], group[first], price[first]
+    gpus, rates = gpus[first], rates[first]
     best = np.zeros(len(offers), dtype=bool)
-    best[rows] = undominated(group, feasibility.gpus[rows], feasibility.rates[rows], price)
+    best[rows] = undominated(group, gpus, rates, price)
     return best
+
+
+def _by_rule(offers: Offers, rows: Ints, said: Sequence[Ints | Floats]) -> Ints:
+    """Return an order of rows in which ties are broken: fastest, fewest stages, the label.
+
+    Only rows that say the same are put in another order than they are in.
+    """
+    if len(rows) < 2:
+        return np.arange(len(rows))
+    order = np.lexsort(said)
+    same = np.logical_and.reduce([values[order][1:] == values[order][:-1] for values in said])
+    tied = np.sort(order[np.append(same, False) | np.append(False, same)])
+    ranks = np.zeros(len(rows))
+    labels = [offers.label[row] for row in rows[tied].tolist()]
+    stages = np.array([stages_of(label) for label in labels], dtype=np.int64)
+    alphabet = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1].ravel()
+    by_rule = np.lexsort((alphabet, stages, offers.tpot_seconds[rows[tied]]))
+    ranks[tied[by_rule]] = np.arange(len(tied))
+    return np.asarray(np.argsort(ranks, kind="stable"), dtype=np.int64)
 
 
 def _startup(

@@ -161,6 +161,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """What tells choices apart that take, cost and serve the same: ties are broken by it."""
+
+    labels: tuple[str, ...]
+    """(C,) what the deployments are called."""
+    tpot_seconds: Floats
+    """(C,) time per output token; 0 where it is not stated."""
+    stages: Ints
+    """(C,) pipeline stages; 1 where the label says none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelData:
     """A fleet as model data."""
 
@@ -173,6 +185,8 @@ class ModelData:
     """Whether starts of the first period count, from `choices.running`."""
     layouts: Layouts | None = None
     """None: every choice is a layout of its own."""
+    described: Described | None = None
+    """None: ties stay open."""
     kept: bool = False
     """Whether what runs goes on through every first period, with nothing beside it."""
 

@@ -167,7 +167,11 @@ def _within(
 
 
 def distinct_in_use(subproblems: Subproblems, patterns: Patterns) -> Patterns:
-    """Keep of patterns that occupy and cost the same only the first."""
+    """Keep one of patterns that occupy and cost the same: the one that a person would run.
+
+    That is the fastest; of those the one of fewest kinds, then stages, then replicas, then the
+    first.
+    """
     taken = worth(subproblems, patterns)
     # What a pattern occupies, as one number: with weights drawn at random, whole numbers of
     # accelerators in other capacity types do not come to the same sum.
@@ -178,7 +182,7 @@ def distinct_in_use(subproblems: Subproblems, patterns: Patterns) -> Patterns:
         taken.pattern, weights=taken.gpus * weight[taken.capacity_type], minlength=len(patterns)
     )
     keys = (taken.penalty, taken.dollars, occupied, patterns.block)
-    order = np.lexsort(keys)
+    order = np.lexsort((*_by_rule(subproblems, patterns), *keys))
     same = np.ones(len(order), dtype=bool)
     same[:1] = False
     for values in keys:
@@ -187,6 +191,19 @@ def distinct_in_use(subproblems: Subproblems, patterns: Patterns) -> Patterns:
     if len(kept) > MOST_PATTERNS:
         raise TooManyError(f"{len(kept):,} patterns")
     return kept
+
+
+def _by_rule(subproblems: Subproblems, patterns: Patterns) -> tuple[Ints | Floats, ...]:
+    """Return what breaks ties among patterns, the most important last."""
+    workload, used = subproblems.workload[patterns.block], patterns.counts > 0
+    kind = np.sort(np.where(used, subproblems.kind[workload], -1), axis=1)
+    several = (kind[:, 1:] != kind[:, :-1]).sum(axis=1) + (kind[:, :1] >= 0).sum(axis=1)
+    return (
+        patterns.counts.sum(axis=1),
+        (patterns.counts * subproblems.stages[workload]).sum(axis=1),
+        several,
+        np.where(used, subproblems.tpot[workload], 0.0).max(axis=1, initial=0.0),
+    )
 
 
 def solve_whole(

@@ -51,6 +51,10 @@ class Subproblems:
     """(W,) whether any one replica may be lost."""
     mixes: Bools
     """(W,) whether choices may be mixed."""
+    tpot: Floats
+    """(W, m) seconds per output token; 0 where they are not known."""
+    stages: Ints
+    """(W, m) pipeline stages."""
     kind: Ints
     """(W, m) place of the first choice of the same deployment, on steady or spot accelerators."""
     shed_most: Floats
@@ -109,7 +113,7 @@ class Subproblems:
 
 OF_WORKLOADS = (
     *("choice", "gpus", "rate", "capacity_type", "dollars"),
-    *("most", "least", "survives", "mixes", "kind"),
+    *("most", "least", "survives", "mixes", "kind", "tpot", "stages"),
 )
 OF_BLOCKS = ("workload", "period", "demand", "shed_most", "shed_dollars")
 
@@ -169,6 +173,7 @@ def decompose(data: ModelData, symmetric: Ints | None = None) -> Subproblems:
         survives=wanted.survives,
         mixes=wanted.mixes,
         kind=_kind(data, choice),
+        **_told(data, choice),
         shed_most=demand * np.repeat(wanted.shed_at_most, periods),
         shed_dollars=(3600.0 * wanted.shed_dollars[:, None] * hours[None, :]).ravel(),
         hours=hours,
@@ -208,6 +213,18 @@ def _described(data: ModelData, choice: Ints, either: Bools) -> dict[str, Any]:
         "capacity_type": padded(KINDS * choices.pool + kind, 0).astype(np.int64),
         "dollars": padded(np.where(own, choices.dollars_per_hour, 0.0), np.inf),
         "most": padded(fitting, 0.0),
+    }
+
+
+def _told(data: ModelData, choice: Ints) -> dict[str, Any]:
+    """Return what breaks ties, in the shape of `choice`."""
+    said = data.described
+    if said is None:
+        return {"tpot": np.zeros(choice.shape), "stages": np.ones(choice.shape, dtype=np.int64)}
+    there = choice >= 0
+    return {
+        "tpot": np.where(there, said.tpot_seconds[choice], 0.0),
+        "stages": np.where(there, said.stages[choice], 1),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,9 +87,11 @@ def solve(
     solver: str = "highs",
     time_limit_seconds: float = 300.0,
     relative_gap: float = 0.0,
-    labels: Sequence[str] | None = None,
 ) -> SolveResult:
     """Find the cheapest plan of a fleet, with a proof.
+
+    Ties of a fleet up to `TIES_UP_TO` are broken down to the labels (F13) where these are known, so
+    that every release of a solver finds the same plan.
 
     Parameters
     ----------
@@ -102,10 +103,6 @@ def solve(
         `highs` or `scip`.
     time_limit_seconds, relative_gap : float
         When to stop: seconds, and (objective - bound) / objective.
-    labels : sequence of str, length C, optional
-        What the deployments of the choices are called: ties of a fleet up to `TIES_UP_TO` are
-        broken down to them (F13), so that every release of a solver finds the same plan. Left out:
-        ties stay open.
 
     Returns
     -------
@@ -115,7 +112,7 @@ def solve(
     m = build(data, names)
     of = IndexSets(data, names or numbered(data))
     small = len(of.pairs) <= TIES_UP_TO
-    ties = tie_breaks(m, of, labels) if labels is not None and small else []
+    ties = tie_breaks(m, of) if data.described is not None and small else []
     outcome = solve_in_turn(
         m,
         [m.best, *ties],
