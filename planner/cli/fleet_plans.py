@@ -15,6 +15,7 @@ from planner.cli.outputs import check_apart, check_places, make_folder
 if TYPE_CHECKING:
     from planner.plans.fleet_plan import FleetPlan
     from planner.problem.fleet import Fleet
+    from planner.problem.offers import Offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,20 @@ def answer(path: Path, home: Path | None, results: Results, how: How, quiet: boo
     from planner.errors import InputError, PlannerError
 
     try:
-        asked, plan = fleet_plan(path, how, quiet)
+        asked, offers, plan = fleet_plan(path, how, quiet)
     except PlannerError as error:
         say(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
     _show(plan, quiet)
+    if not quiet:
+        _show_more_kinds(asked, plan, offers)
     _write(plan, home, results, [pool.accelerator or pool.name for pool in asked.pools])
     return plan.status
 
 
-def fleet_plan(path: Path, how: How = AS_ASKED, quiet: bool = False) -> tuple[Fleet, FleetPlan]:
+def fleet_plan(
+    path: Path, how: How = AS_ASKED, quiet: bool = False
+) -> tuple[Fleet, Offers, FleetPlan]:
     """Read and plan a fleet, showing how far the work is.
 
     Raises
@@ -115,7 +120,29 @@ def fleet_plan(path: Path, how: How = AS_ASKED, quiet: bool = False) -> tuple[Fl
     asked = how.applied(asked)
     with at_work(path, asked, offers, quiet) as (offers, tell):
         tell("solving", math.nan, math.nan)
-        return asked, solve_fleet(asked, offers, tell)
+        return asked, offers, solve_fleet(asked, offers, tell)
+
+
+def _show_more_kinds(asked: Fleet, plan: FleetPlan, offers: Offers) -> None:
+    """Say beside the plan of a small fleet what any number of kinds of deployments would save."""
+    from planner.analysis.more_kinds import mixed_fleet_plan
+    from planner.errors import PlannerError
+
+    try:
+        mixed = mixed_fleet_plan(asked, plan, offers)
+    except PlannerError:  # The plan stands, and this was not asked.
+        return
+    if mixed is not None:
+        say(more_kinds_line(mixed.dollars_per_hour, plan.dollars_per_hour))
+
+
+def more_kinds_line(mixed: float, one: float) -> str:
+    """Return what is said of a plan with more kinds of deployments, by both costs in $/h."""
+    less = 1.0 - mixed / (one or 1.0)
+    return (
+        f"  Several kinds of deployments side by side: ${mixed:,.2f}/h, {less:.1%} less "
+        "(`max_deployments: any`)."
+    )
 
 
 def _show(plan: FleetPlan, quiet: bool) -> None:

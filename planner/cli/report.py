@@ -57,7 +57,7 @@ def report(
 
     file = file_of(subject)
     if asks_fleet(file):
-        _, plan = fleet_plan(file)
+        *_, plan = fleet_plan(file)
         write_text(output, written_fleet(plan, title=title, date=date, source=str(subject)))
         raise typer.Exit(exit_code([plan.status]))
     instance = read_instance(file)

@@ -213,6 +213,7 @@ def _show(plan: Plan, quiet: bool) -> None:
 def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None:
     """Say what several kinds of deployments side by side would save."""
     from planner.analysis.more_kinds import mixed_plan
+    from planner.cli.fleet_plans import more_kinds_line
     from planner.errors import PlannerError
 
     if not plan.found:
@@ -223,11 +224,7 @@ def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None
         say(f"What several kinds of deployments would cost is not known: {error}", err=True)
         return
     if mixed is not None:
-        less = 1.0 - mixed.dollars_per_hour / (plan.dollars_per_hour or 1.0)
-        say(
-            f"  Several kinds of deployments side by side: ${mixed.dollars_per_hour:,.2f}/h, "
-            f"{less:.1%} less (`max_deployments: any`)."
-        )
+        say(more_kinds_line(mixed.dollars_per_hour, plan.dollars_per_hour or 0.0))
 
 
 def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path | None) -> None:
