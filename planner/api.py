@@ -30,7 +30,8 @@ from planner.infeasibility.fleet_deficits import Shortage
 from planner.infeasibility.fleet_unservable import unservable
 from planner.plans import build
 from planner.plans.build_fleet import build_fleet_plan
-from planner.plans.fleet_plan import Comparison, FleetPlan, ShadowPrices, Traffic
+from planner.plans.comparison import Comparison
+from planner.plans.fleet_plan import FleetPlan, ShadowPrices, Traffic
 from planner.plans.plan import Plan
 from planner.plans.what_runs import comparison_words, ended_words
 from planner.problem.fleet import Fleet

@@ -9,7 +9,8 @@ from planner.candidates.fleet.model_data import ModelData, SolveResult
 from planner.formulations import fleet_method
 from planner.formulations.column_generation.algorithm import DualPrices
 from planner.formulations.column_generation.pricing_loop import Progress
-from planner.problem.fleet import Changes, Fleet, FleetSolver
+from planner.problem.changes import Changes
+from planner.problem.fleet import Fleet, FleetSolver
 
 LEAST_SECONDS = 1.0
 """Time that the second plan gets in any case."""

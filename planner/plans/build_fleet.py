@@ -10,10 +10,10 @@ import numpy as np
 
 from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.fleet.model_data import HOURLY, Decisions, ModelData, SolveResult
+from planner.plans.comparison import Comparison
 from planner.plans.fleet_plan import (
     MARKETS,
     Bools,
-    Comparison,
     FleetPlan,
     Floats,
     Ints,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from planner.errors import OutputError
 from planner.io.column_csv import Column, Named, frame, write_columns, write_constants
 from planner.io.output import SIGNIFICANT_DIGITS, compact_json, write_json
+from planner.plans.comparison import Comparison
 from planner.problem.offers import ROLES
 
 if TYPE_CHECKING:
@@ -150,18 +150,6 @@ class Traffic:
     def gap(self) -> float:
         """Distance of the two as a part of the traffic."""
         return (self.bound - self.requests_per_second) / self.requests_per_second
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What keeping and changing what runs costs; requests refused included."""
-
-    kept: bool
-    """Whether what runs is kept in first periods."""
-    dollars_per_hour_if_kept: float
-    """In the mean of the horizon; NaN where what runs does not hold, or that was not known."""
-    dollars_per_hour_if_changed: float
-    """NaN where no plan was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -365,12 +353,8 @@ def _served_texts(plan: FleetPlan, served: Floats | None) -> Column:
         # Classes that a workload does not have stand behind those that it has.
         pairs = zip(plan.classes[workload], row, strict=False)
         by_class = {name: _rounded(value) for name, value in pairs}
-        texts.append(_compact(by_class) if by_class else "")
+        texts.append(compact_json(by_class) if by_class else "")
     return texts
-
-
-def _compact(values: Mapping[str, float]) -> str:
-    return compact_json(values)
 
 
 def _rounded(value: float) -> float:
@@ -379,16 +363,6 @@ def _rounded(value: float) -> float:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
-    if comparison is None:
-        return None
-    return {
-        "kept": comparison.kept,
-        "dollars_per_hour_if_kept": _finite(comparison.dollars_per_hour_if_kept),
-        "dollars_per_hour_if_changed": _finite(comparison.dollars_per_hour_if_changed),
-    }
 
 
 def _summary(plan: FleetPlan) -> dict[str, Any]:
@@ -415,7 +389,7 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "message": plan.message,
         "budget_shadow_price": plan.prices.budget if plan.prices else None,
         "traffic": None if plan.traffic is None else asdict(plan.traffic),
-        "what_runs": _compared(plan.comparison),
+        "what_runs": plan.comparison and plan.comparison.summary(),
         "periods": [
             {"name": name, "hours": hours}
             for name, hours in zip(plan.periods, plan.hours.tolist(), strict=True)

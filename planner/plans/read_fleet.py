@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.errors import InputError, Problem, reason_of
+from planner.plans.comparison import Comparison
 from planner.plans.fleet_plan import (
     CAPACITY_TYPES,
     MARKETS,
@@ -20,7 +21,6 @@ from planner.plans.fleet_plan import (
     SERVICE_FILE,
     SUMMARY_FILE,
     Bools,
-    Comparison,
     FleetPlan,
     Floats,
     Ints,

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from planner.candidates.fleet.what_runs import Ended
-from planner.plans.fleet_plan import Comparison
-from planner.problem.fleet import DOLLARS, PER_CENT, Fleet
+from planner.plans.comparison import Comparison
+from planner.problem.changes import DOLLARS, PER_CENT
+from planner.problem.fleet import Fleet
 
 MOST_NAMED = 5
 """Deployments that are named; of others it is said how many there are."""

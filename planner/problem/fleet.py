@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from planner.problem.changes import Changes
 from planner.problem.instance import (
     FILES,
     LARGEST_COUNT,
@@ -36,7 +36,6 @@ from planner.problem.instance import (
     as_part,
     reckonable,
 )
-from planner.units import quantity
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 """A key that refers to a name, or to a quantile."""
@@ -58,7 +57,6 @@ Method = Literal["auto", "milp", "decomposition"]
 
 
 MOST_PERIODS = 100_000
-HUNDRED = 100.0
 
 
 def _as_periods(value: Any) -> Any:
@@ -264,50 +262,6 @@ class Running(Part):
     """How many."""
     spot: bool = False
     """Whether they run on accelerators that can be taken away."""
-
-
-PER_CENT = "%"
-DOLLARS = "$/h"
-
-
-def _as_saving(value: Any) -> str:
-    """Return a part of the cost, or dollars per hour, in one spelling."""
-    text = str(value).strip()
-    if text == "0":
-        return f"0{PER_CENT}"
-    with suppress(ValueError):
-        if text.endswith(PER_CENT):
-            part = float(text.removesuffix(PER_CENT))
-            if 0 <= part < HUNDRED:
-                return f"{part:.12g}{PER_CENT}"
-        elif isinstance(value, str):
-            dollars = quantity(value, "dollars per hour")
-            if 0 <= dollars <= LARGEST_QUANTITY:
-                return f"{dollars:.12g} {DOLLARS}"
-    raise ValueError("a part of the cost, such as 3%, or an amount with its unit, such as 2 $/h")
-
-
-Saving = Annotated[
-    str,
-    BeforeValidator(_as_saving),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}]}),
-]
-
-
-class Changes(Part):
-    """How much of what runs may change, and for what."""
-
-    minimum_saving: Saving = f"0{PER_CENT}"
-    """Least saving for which what runs is changed at all: a part of its cost, as 3%, or an amount
-    such as 2 $/h. Below it the answer keeps what runs, if that still holds."""
-    at_most: Whole | None = None
-    """Most replicas started, stopped or changed against what runs. Left out: no limit."""
-
-    def least_saving(self, cost: float) -> float:
-        """Return the least saving, where keeping what runs costs so much; both in $/h."""
-        if self.minimum_saving.endswith(PER_CENT):
-            return float(self.minimum_saving.removesuffix(PER_CENT)) / HUNDRED * cost
-        return float(self.minimum_saving.removesuffix(DOLLARS))
 
 
 class Scenario(Part):

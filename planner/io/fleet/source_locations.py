@@ -17,8 +17,8 @@ from planner.io.long_form import FOR_ALL, WORKLOAD
 from planner.io.own_catalogue import CATALOGUE
 from planner.io.schema_errors import Schema, in_words, placed
 from planner.io.yaml_json import Source
+from planner.problem.changes import Changes
 from planner.problem.fleet import (
-    Changes,
     Fleet,
     FleetPool,
     FleetSolver,
