@@ -29,11 +29,14 @@ from solvers import Status as Proof
 if TYPE_CHECKING:
     import pandas as pd
 
-_OF_ONE_ANSWER = ("objective", "bound", "gap", "solve_seconds", "objective_name", "binding")
-"""Columns of a plan that a point of a frontier has no use for, with its solver."""
+_OF_ONE_ANSWER = (
+    *("objective_name", "objective", "bound", "gap", "formulation", "solver", "solve_seconds"),
+    *("binding", "rows"),
+)
+"""Columns of a plan that a point of a frontier has no use for."""
 COLUMNS: tuple[str, ...] = (
     *("instance", "status", "meets_target", "preferred"),
-    *(name for name in PLAN_COLUMNS[2:] if name not in (*_OF_ONE_ANSWER, "solver")),
+    *(name for name in PLAN_COLUMNS[2:] if name not in _OF_ONE_ANSWER),
 )
 """Columns of a frontier's CSV, in order."""
 

@@ -44,6 +44,12 @@ class Price:
     date: str
     """Day or month of the quote, ISO 8601."""
     source: str
+
+    @property
+    def quote(self) -> str:
+        """Who asks it, in which way, and when."""
+        return f"{self.provider}, {self.kind}, {self.date}"
+
     """Key into the accelerator's `sources`."""
     default: bool = False
     """Whether instances that state no price use this one."""

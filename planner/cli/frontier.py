@@ -325,5 +325,5 @@ def _cells(point: Plan | None) -> tuple[str, str, str, str]:
         f"{point.tokens_per_second_per_request:,.1f}",
         f"{point.dollars_per_million_tokens:,.3f}",
         f"{point.gpus_per_replica}",
-        point.label,
+        f"{point.pool} {point.label}",
     )

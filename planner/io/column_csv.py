@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import repeat
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,11 @@ CHUNK = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A column of names that occur again and again."""
+    """A column of names, or of numbers, that occur again and again."""
 
-    names: Sequence[str]
+    names: Sequence[str | float | None]
     codes: NDArray[np.int64]
-    """Index into the names; -1 for an empty cell."""
+    """Index into the names; -1 for an empty cell, as None is."""
 
 
 Column = Named | NDArray[Any] | list[str] | str | float | None
@@ -53,11 +53,12 @@ def write_columns(path: str | Path, columns: Mapping[str, Column], rows: int) ->
     OutputError
         Where the path cannot be written.
     """
+    groups = [list(group) for _, group in groupby(columns.values(), _alike)]
     with open_result(path) as result:
         result.write(header(tuple(columns)))
         for first in range(0, rows, CHUNK):
             last = min(rows, first + CHUNK)
-            texts = [_texts(column, slice(first, last)) for column in columns.values()]
+            texts = [_joined(group, slice(first, last)) for group in groups]
             if not all(isinstance(text, repeat) for text in texts):
                 result.write("\n".join(map(",".join, zip(*texts, strict=False))) + "\n")
 
@@ -70,7 +71,7 @@ def write_constants(path: str | Path, columns: Mapping[str, Column]) -> None:
     OutputError
         Where the path cannot be written.
     """
-    same = [column if _is_constant(column) else None for column in columns.values()]
+    same = [column if is_value(column) else None for column in columns.values()]
     row = ",".join(next(iter(_texts(column, slice(0, 1)))) for column in same)
     with open_result(path) as result:
         result.write(header(tuple(columns)) + row + "\n")
@@ -107,14 +108,37 @@ def write_frame(path: str | Path, table: pd.DataFrame) -> None:
     write_columns(path, columns, len(table))
 
 
-def _is_constant(column: Column) -> bool:
+def is_value(column: Column) -> bool:
+    """Tell whether a column is one value for all rows."""
     return column is None or isinstance(column, str | float)
 
 
 def _values(column: Column, rows: int) -> Any:
     if isinstance(column, Named):
-        return np.array([*column.names, None], dtype=object)[column.codes]
-    return [column] * rows if _is_constant(column) else column
+        numbers = column.names and not any(isinstance(name, str) for name in column.names)
+        return np.array([*column.names, None], dtype=float if numbers else object)[column.codes]
+    return [column] * rows if is_value(column) else column
+
+
+def _alike(column: Column) -> int:
+    """Return what neighbours share that are put into words together: values, or their places."""
+    if is_value(column):
+        return 0
+    return id(column.codes if isinstance(column, Named) else column)
+
+
+def _joined(group: Sequence[Column], part: slice) -> Any:
+    """Return the cells of neighbours, joined: of one value each, or of names in the same places."""
+    first = group[0]
+    if len(group) == 1:
+        return _texts(first, part)
+    if is_value(first):
+        return repeat(",".join(next(_texts(column, part)) for column in group))
+    if not isinstance(first, Named):
+        return list(map(",".join, zip(*(_texts(column, part) for column in group), strict=True)))
+    used, places = np.unique(first.codes[part], return_inverse=True)
+    names = [_named(column, used) for column in group if isinstance(column, Named)]
+    return _picked([",".join(cells) for cells in zip(*names, strict=True)], places)
 
 
 def _texts(column: Column, part: slice) -> Any:
@@ -130,8 +154,11 @@ def _texts(column: Column, part: slice) -> Any:
 
 def _named_texts(column: Named, part: slice) -> list[str]:
     used, places = np.unique(column.codes[part], return_inverse=True)
-    texts = [quoted(column.names[code]) if code >= 0 else "" for code in used.tolist()]
-    return _picked(texts, places)
+    return _picked(_named(column, used), places)
+
+
+def _named(column: Named, codes: NDArray[np.int64]) -> list[str]:
+    return [quoted(cell(column.names[code])) if code >= 0 else "" for code in codes.tolist()]
 
 
 def _number_texts(values: NDArray[Any]) -> list[str]:

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from planner.candidates.described import described
 from planner.candidates.screening import Screening
-from planner.candidates.table import Candidates, draft_name
+from planner.candidates.table import Candidates, label_of
+from planner.plans.fleet_columns import CAPACITY_TYPES
 from planner.plans.plan import Plan, swept_text
-from planner.problem.resolve import ResolvedInstance, Supply
+from planner.problem.fleet import ONLY_PERIOD
+from planner.problem.resolve import ResolvedInstance
 from planner.problem.tolerances import ROUNDING
 from planner.version import __version__
 from solvers import Outcome
@@ -38,19 +41,17 @@ def plan(
     outcome : Outcome
         The solver's proof.
     """
-    supply = resolved.pools[chosen.pool[0]]
     return Plan(
         status=outcome.status.value,
         objective=outcome.objective,
         bound=outcome.bound,
         gap=outcome.gap,
         solve_seconds=outcome.seconds,
+        formulation="deployment",
         solver=outcome.solver,
         binding=_binding(resolved, found, outcome.objective),
-        **_decisions(resolved, chosen, replicas),
+        **_provenance(resolved, found) | _decisions(resolved, chosen, replicas),
         **_numbers(resolved, chosen, replicas),
-        **_origin(resolved, supply, drafted=bool(chosen.draft[0])),
-        **_provenance(resolved, found),
     )
 
 
@@ -78,6 +79,7 @@ def out_of_time(resolved: ResolvedInstance, found: Screening, outcome: Outcome) 
     seconds = resolved.instance.solver.time_limit_seconds
     return Plan(
         status="no_solution_in_time",
+        formulation="deployment",
         solver=outcome.solver,
         message=f"No plan within {seconds:g} s; raise solver.time_limit_seconds.",
         **_provenance(resolved, found),
@@ -99,70 +101,48 @@ def _provenance(resolved: ResolvedInstance, found: Screening) -> dict[str, Any]:
 
 
 def _decisions(resolved: ResolvedInstance, chosen: Candidates, replicas: int) -> dict[str, Any]:
-    search, supply = resolved.instance.search, resolved.pools[chosen.pool[0]]
-    per_replica = int(chosen.gpus_per_replica[0])
-    return {
+    instance, supply = resolved.instance, resolved.pools[chosen.pool[0]]
+    about, per_replica = described(resolved, chosen, 0), int(chosen.gpus_per_replica[0])
+    quality = None
+    if instance.quality is not None:
+        quality = instance.quality.of(str(about["weight_precision"]), str(about["kv_precision"]))
+    return about | {
+        "workload": instance.workload.transformer,
+        "period": ONLY_PERIOD,
         "pool": supply.label,
-        "accelerator": supply.accelerator.name,
-        "tensor_parallel": int(chosen.tensor_parallel[0]),
-        "pipeline_parallel": int(chosen.pipeline_parallel[0]),
-        "expert_parallel": int(chosen.expert_parallel[0]),
-        "data_parallel": int(chosen.data_parallel[0]),
-        "batch": int(chosen.batch[0]),
-        "weight_precision": search.weights[chosen.weights[0]],
-        "kv_precision": search.kv[chosen.kv[0]],
-        "draft": draft_name(resolved, int(chosen.draft[0])),
-        "draft_tensor_parallel": int(chosen.draft_tensor_parallel[0]),
-        "gamma": int(chosen.gamma[0]),
+        "market": CAPACITY_TYPES[0],
+        "role": _role(resolved),
+        "label": label_of(resolved, chosen, 0, pool=False),
+        "price_source": supply.price_source,
         "gpus_per_replica": per_replica,
+        "quality": quality,
         "replicas": replicas,
+        "starts": 0,
         "gpus": per_replica * replicas,
     }
 
 
+def _role(resolved: ResolvedInstance) -> str:
+    return "colocated" if resolved.switches.prefill == "colocated" else "decode"
+
+
 def _numbers(resolved: ResolvedInstance, chosen: Candidates, replicas: int) -> dict[str, Any]:
-    demand = resolved.instance.workload.tokens_per_second
+    workload = resolved.instance.workload
     total = replicas * float(chosen.replica_tokens_per_second[0])
+    demand = workload.tokens_per_second
     names = (
-        "arithmetic_seconds",
-        "memory_seconds",
-        "network_seconds",
-        "latency_seconds",
-        "step_seconds",
-        "tokens_per_round",
-        "stall_seconds",
         "tpot_seconds",
-        "prefill_seconds",
         "time_to_first_token_seconds",
         "tokens_per_second_per_request",
         "dollars_per_million_tokens",
         "dollars_per_gpu_hour",
-        "memory_bytes_per_gpu",
     )
     return {
         **{name: float(getattr(chosen, name)[0]) for name in names},
-        "usable_memory_bytes_per_gpu": float(chosen.usable_bytes_per_gpu[0]),
         "tokens_per_second": total,
+        "requests_per_second": total / workload.output_tokens,
         "dollars_per_hour": float(chosen.dollars_per_hour(np.asarray(float(replicas)))[0]),
         "utilisation": 1.0 if demand is None else demand / total,
-    }
-
-
-MEASURED_KINDS = {"grouped-query", "dense"}
-"""Kinds of layers among the measurements that profiles were fitted to; drafts are not."""
-
-
-def _origin(resolved: ResolvedInstance, supply: Supply, *, drafted: bool) -> dict[str, Any]:
-    family = resolved.profile.families.get(supply.accelerator.family)
-    alike = not drafted and set(resolved.llm.kinds) <= MEASURED_KINDS
-    known = alike and family is not None and family.samples > 0
-    calibration = "measured" if alike and not supply.rates.estimated else "estimated"
-    if resolved.profile.accelerators:
-        calibration = resolved.profile.name
-    return {
-        "price_source": supply.price_source,
-        "profile_error": family.median_error if family is not None and known else None,
-        "calibration": calibration,
     }
 
 

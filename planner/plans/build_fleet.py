@@ -11,8 +11,8 @@ import numpy as np
 from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.fleet.model_data import HOURLY, Decisions, ModelData, SolveResult
 from planner.plans.comparison import Comparison
+from planner.plans.fleet_columns import MARKETS
 from planner.plans.fleet_plan import (
-    MARKETS,
     Bools,
     FleetPlan,
     Floats,
@@ -21,6 +21,14 @@ from planner.plans.fleet_plan import (
     Replicas,
     Service,
     ShadowPrices,
+)
+from planner.plans.fleet_prices import (
+    hourly_cost,
+    own_dollars,
+    paid,
+    sources_of,
+    tokens_of,
+    used_gpus,
 )
 from planner.plans.fleet_rows import (
     Runs,
@@ -33,7 +41,7 @@ from planner.plans.fleet_rows import (
     starts_of,
 )
 from planner.problem.fleet import Fleet
-from planner.problem.offers import Offers
+from planner.problem.offers import Deployment, Offers
 from planner.problem.tolerances import INTEGRAL, RELAXED
 from planner.version import __version__
 
@@ -95,7 +103,7 @@ def build_fleet_plan(
         seconds=result.seconds,
         planner_version=__version__,
         message=message,
-        replicas=_replicas(fleet, offers, data, runs),
+        replicas=_replicas(fleet, offers, data, runs, decisions.reserved),
         purchases=_purchases(fleet, data, decisions, runs, prices),
         service=_service(fleet, data, runs, shed, bool(result.decisions)),
     )
@@ -109,6 +117,8 @@ def _asked(fleet: Fleet, data: ModelData) -> dict[str, Any]:
     return {
         "fleet": fleet.name,
         "fleet_digest": fleet.digest,
+        "objective_name": fleet.objective,
+        "profile": fleet.profile,
         "workloads": tuple(workload.name for workload in fleet.workloads),
         "pools": tuple(pool.name for pool in fleet.pools),
         "periods": data.horizon.names,
@@ -171,14 +181,19 @@ def _near_whole(bought: Floats) -> Floats:
     return np.where(np.abs(bought - whole) <= INTEGRAL, whole, bought)
 
 
-def _replicas(fleet: Fleet, offers: Offers, data: ModelData, runs: Runs) -> Replicas:
+def _replicas(
+    fleet: Fleet, offers: Offers, data: ModelData, runs: Runs, reserved: Floats
+) -> Replicas:
     choices = data.choices
     offer, workload = choices.offer[runs.choice], choices.workload[runs.choice]
     pool = choices.pool[runs.choice]
     rows, label = np.unique(offer, return_inverse=True)
     names = [offers.label[row] for row in rows.tolist()]
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    hours = data.horizon.hours[runs.period]
+    known, deployment = _known(offers, rows)
+    price = paid(data, runs, reserved)
+    sources, source = sources_of(fleet, data, runs)
+    requests, starts = rate_of(data, runs) * runs.count, starts_of(data, runs)
     waits = fleet.prediction.time_to_first_token
     return Replicas(
         workload=workload,
@@ -189,33 +204,39 @@ def _replicas(fleet: Fleet, offers: Offers, data: ModelData, runs: Runs) -> Repl
         role=choices.role[runs.choice],
         replicas=runs.count,
         gpus=choices.gpus[runs.choice] * runs.count,
-        requests_per_second=rate_of(data, runs) * runs.count,
+        requests_per_second=requests,
         tpot_seconds=offers.tpot_seconds[offer],
         ttft_seconds=offers.ttft_seconds[offer] * waits + _round_trips(fleet, workload, pool),
-        starts=starts_of(data, runs),
-        dollars=choices.dollars_per_hour[runs.choice] * runs.count * hours,
+        starts=starts,
+        dollars_per_gpu_hour=price,
+        price_source=source,
+        dollars_per_hour=hourly_cost(data, runs, price, starts),
+        gpus_per_replica=offers.gpus[offer],
+        quality=offers.quality[offer],
+        tokens_per_second=requests * tokens_of(fleet, offers)[offer],
         served=runs.served,
         labels=tuple(places),
+        price_sources=sources,
+        deployment=deployment[label],
+        deployments=known,
         extra=runs.extra,
         served_when_risen=runs.served_when_risen,
     )
+
+
+def _known(offers: Offers, rows: Ints) -> tuple[tuple[Deployment, ...], Ints]:
+    """Return what is known of deployments, each once, and the place of each row of the offers."""
+    nothing: Deployment = {}
+    each = [offers.deployment[row] if offers.deployment else nothing for row in rows.tolist()]
+    once = {id(one): one for one in each}
+    places = {key: place for place, key in enumerate(once)}
+    return tuple(once.values()), np.array([places[id(one)] for one in each], dtype=np.int64)
 
 
 def _round_trips(fleet: Fleet, workload: Ints, pool: Ints) -> Floats:
     """Return the round trip from a workload's users to a pool; 0 where it is not stated."""
     row_of, trips = round_trips(fleet)
     return np.nan_to_num(trips[row_of[workload], pool])
-
-
-def _used(data: ModelData, runs: Runs, spot: bool) -> Floats:
-    """Return the accelerators of a capacity type that replicas occupy, by pool and period."""
-    choices = data.choices
-    shape = len(data.pool_supply.gpus), len(data.horizon)
-    mine = np.isnan(choices.dollars_per_hour[runs.choice]) & (choices.spot[runs.choice] == spot)
-    gpus = (choices.gpus[runs.choice] * runs.count)[mine].astype(float)
-    at = (choices.pool[runs.choice] * shape[1] + runs.period)[mine]
-    added = np.bincount(at, gpus, shape[0] * shape[1])
-    return np.asarray(added, dtype=np.float64).reshape(shape)
 
 
 def _purchases(
@@ -228,9 +249,9 @@ def _purchases(
     """List what is bought; replicas use what is reserved first, since it is paid anyway."""
     hours = data.horizon.hours
     reserved, by_period = decisions.reserved, (decisions.on_demand, decisions.spot)
-    steady = _used(data, runs, spot=False)
+    steady = used_gpus(data, runs, spot=False)
     rest = np.maximum(steady - reserved[:, None], 0.0)
-    used = np.minimum(rest, decisions.on_demand), _used(data, runs, spot=True)
+    used = np.minimum(rest, decisions.on_demand), used_gpus(data, runs, spot=True)
     worth = np.full(steady.shape, math.nan) if prices is None else prices.pools
     (pools,) = np.nonzero(reserved)
     mean = hours / hours.sum()
@@ -308,7 +329,7 @@ def _priced(
     starts = plan.replicas.starts
     dollars = float(
         plan.purchases.dollars.sum()
-        + np.nansum(plan.replicas.dollars)
+        + own_dollars(data, runs)
         # What is never started may have no price of starting.
         + (np.where(starts > 0, starting, 0.0) * starts).sum()
     )

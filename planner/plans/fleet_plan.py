@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import OutputError
-from planner.io.column_csv import Column, Named, frame, write_columns, write_constants
-from planner.io.output import SIGNIFICANT_DIGITS, compact_json, write_json
+from planner.io.column_csv import frame, write_columns, write_constants
+from planner.io.output import write_json
 from planner.plans.comparison import Comparison
-from planner.problem.offers import ROLES
+from planner.plans.fleet_columns import purchase_columns, replica_columns, service_columns
+from planner.problem.offers import Deployment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +24,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MARKETS = ("reserved", "on-demand", "spot")
-"""Ways of paying; a purchase's market is an index into these."""
-CAPACITY_TYPES = ("steady", "spot")
-"""What a replica runs on: accelerators that stay (reserved or on demand), or spot."""
+OWN_PRICE = "deployments"
+"""Source of the price of replicas that have one of their own."""
 PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE = (
     "plan.csv",
     "purchases.csv",
@@ -65,13 +64,30 @@ class Replicas:
     """(N,) time to the first token that a user sees, round trip included."""
     starts: Ints
     """(N,) replicas that start with this period."""
-    dollars: Floats
-    """(N,) their own price over the period; NaN where the pool's price holds."""
+    dollars_per_gpu_hour: Floats
+    """(N,) mean price of the accelerators that they occupy; NaN where they occupy none."""
+    dollars_per_hour: Floats
+    """(N,) what they cost in an hour of the period, their starts included."""
+    price_source: Ints
+    """(N,) index into `price_sources`."""
+    gpus_per_replica: Ints
+    """(N,) accelerators that one takes, as its deployment says."""
+    quality: Floats
+    """(N,) quality of its answers; NaN where none is stated."""
+    tokens_per_second: Floats
+    """(N,) output tokens that they can give together; NaN where the tokens of a request are not
+    known, and of what only reads prompts."""
     served: Floats | None
     """(N, K) requests per second served of each class, 0 where requests are alike; None where no
     workload has classes."""
     labels: tuple[str, ...]
     """Names of deployments."""
+    price_sources: tuple[str, ...]
+    """Where prices come from; `deployments` where replicas have a price of their own."""
+    deployment: Ints
+    """(N,) index into `deployments`."""
+    deployments: tuple[Deployment, ...]
+    """What is known of deployments, by column of plan.csv."""
     extra: Ints | None = None
     """(N,) replicas that are added when the workload rises; None where no rise is planned for."""
     served_when_risen: Floats | None = None
@@ -81,6 +97,13 @@ class Replicas:
     def __len__(self) -> int:
         return len(self.workload)
 
+    @property
+    def has_own_price(self) -> Bools:
+        """(N,) whether their own price holds in place of the pool's."""
+        return np.array([name == OWN_PRICE for name in self.price_sources], dtype=bool)[
+            self.price_source
+        ]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Purchases:
@@ -89,7 +112,7 @@ class Purchases:
     pool: Ints
     """(N,) index into the plan's pools."""
     market: Ints
-    """(N,) index into `MARKETS`."""
+    """(N,) index into `fleet_columns.MARKETS`."""
     period: Ints
     """(N,) index into the plan's periods; -1 for reserved ones, which are bought for all."""
     gpus: Floats
@@ -172,11 +195,15 @@ class FleetPlan:
     """Its mean over the hours."""
     solver: str = ""
     method: str = ""
-    """`milp` or `decomposition`."""
+    """`milp` or `decomposition`; empty where nothing was formulated."""
     seconds: float = math.nan
     """Wall time of solving."""
     planner_version: str = ""
     fleet_digest: str = ""
+    objective_name: str = "dollars_per_hour"
+    """What is sought."""
+    profile: str = ""
+    """How times were predicted where the planner tabulated."""
     message: str = ""
     """Why there is no plan, or what else to know."""
     prices: ShadowPrices | None = None
@@ -201,6 +228,13 @@ class FleetPlan:
     def found(self) -> bool:
         """Whether there is a plan."""
         return self.status in ("optimal", "time_limit")
+
+    @property
+    def own_dollars(self) -> Floats:
+        """What rows at their own price cost over their period, starts left out; 0 of others."""
+        rows = self.replicas
+        paid = rows.dollars_per_gpu_hour * rows.gpus * self.hours[rows.period]
+        return np.where(rows.has_own_price & (rows.gpus > 0), paid, 0.0)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the replicas, one row per workload, deployment and period.
@@ -273,94 +307,6 @@ class FleetPlan:
         write_json(self.summary(), folder / SUMMARY_FILE)
 
 
-def replica_columns(plan: FleetPlan) -> dict[str, Column]:
-    """Return the columns of plan.csv."""
-    rows = plan.replicas
-    return {
-        "fleet": plan.fleet,
-        "status": plan.status,
-        "period": Named(plan.periods, rows.period),
-        "workload": Named(plan.workloads, rows.workload),
-        "pool": Named(plan.pools, rows.pool),
-        "market": Named(CAPACITY_TYPES, rows.spot.astype(np.int64)),
-        "label": Named(rows.labels, rows.label),
-        "role": Named(ROLES, rows.role),
-        "replicas": rows.replicas,
-        "gpus": rows.gpus,
-        "requests_per_second": rows.requests_per_second,
-        "tpot_seconds": rows.tpot_seconds,
-        "ttft_seconds": rows.ttft_seconds,
-        "starts": rows.starts,
-        "dollars": rows.dollars,
-        "served": _served_texts(plan, rows.served),
-        **_rise_columns(plan),
-        "objective": plan.objective,
-        "bound": plan.bound,
-        "gap": plan.gap,
-        "solver": plan.solver,
-        "planner_version": plan.planner_version,
-        "fleet_digest": plan.fleet_digest,
-    }
-
-
-def purchase_columns(plan: FleetPlan) -> dict[str, Column]:
-    """Return the columns of purchases.csv."""
-    rows = plan.purchases
-    return {
-        "pool": Named(plan.pools, rows.pool),
-        "market": Named(MARKETS, rows.market),
-        "period": Named(plan.periods, rows.period),
-        "gpus": rows.gpus,
-        "nodes": rows.nodes,
-        "dollars": rows.dollars,
-        "used_gpus": rows.used_gpus,
-        "utilisation": rows.utilisation,
-        "shadow_price_dollars_per_gpu_hour": rows.shadow_price,
-    }
-
-
-def service_columns(plan: FleetPlan) -> dict[str, Column]:
-    """Return the columns of service.csv, workload by workload."""
-    workloads, periods = plan.service.demand.shape
-    return {
-        "workload": Named(plan.workloads, np.repeat(np.arange(workloads), periods)),
-        "period": Named(plan.periods, np.tile(np.arange(periods), workloads)),
-        "demand": plan.service.demand.ravel(),
-        "capacity": plan.service.capacity.ravel(),
-        "shed": plan.service.shed.ravel(),
-        "utilisation": plan.service.utilisation.ravel(),
-        "priority": np.repeat(plan.service.priority, periods),
-    }
-
-
-def _rise_columns(plan: FleetPlan) -> dict[str, Column]:
-    """Return the columns of plans that are ready for workloads that rise."""
-    rows = plan.replicas
-    if rows.extra is None:
-        return {}
-    return {
-        "extra_replicas": rows.extra,
-        "served_when_risen": _served_texts(plan, rows.served_when_risen),
-    }
-
-
-def _served_texts(plan: FleetPlan, served: Floats | None) -> Column:
-    """Return the requests served by class as JSON, empty where requests are alike."""
-    if served is None:
-        return Named((), np.full(len(plan.replicas), -1))
-    texts = []
-    for workload, row in zip(plan.replicas.workload.tolist(), served.tolist(), strict=True):
-        # Classes that a workload does not have stand behind those that it has.
-        pairs = zip(plan.classes[workload], row, strict=False)
-        by_class = {name: _rounded(value) for name, value in pairs}
-        texts.append(compact_json(by_class) if by_class else "")
-    return texts
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-
-
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
@@ -374,8 +320,9 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         for pool, prices in zip(pools, plan.prices.pools.tolist(), strict=True):
             pool["shadow_prices_dollars_per_gpu_hour"] = [_finite(price) for price in prices]
     return {
-        "fleet": plan.fleet,
+        "instance": plan.fleet,
         "status": plan.status,
+        "objective_name": plan.objective_name,
         "objective": _finite(plan.objective),
         "bound": _finite(plan.bound),
         "gap": _finite(plan.gap),
@@ -385,7 +332,8 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "method": plan.method,
         "seconds": _finite(plan.seconds),
         "planner_version": plan.planner_version,
-        "fleet_digest": plan.fleet_digest,
+        "instance_digest": plan.fleet_digest,
+        "profile": plan.profile,
         "message": plan.message,
         "budget_shadow_price": plan.prices.budget if plan.prices else None,
         "traffic": None if plan.traffic is None else asdict(plan.traffic),

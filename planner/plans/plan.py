@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.io.output import compact_json, write_json, write_rows
-from planner.problem.label import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +29,50 @@ class Plan:
     """Name of the instance."""
     status: Status
     """`optimal` is proved; `time_limit` has a bound; `infeasible` is a fact about the instance."""
+    objective_name: str = ""
+    objective: float | None = None
+    """Value of what was optimised."""
+    bound: float | None = None
+    """Proven bound on it."""
+    gap: float | None = None
+    """Relative distance of the two."""
+    formulation: str = ""
+    """What was solved: `deployment`, `milp` or `decomposition`."""
+    solver: str = ""
+    solve_seconds: float | None = None
+    """Wall time of the solver."""
+    binding: str = ""
+    """Requirements without which the objective would be better, and by how much."""
+    candidates: int | None = None
+    """Deployments that were evaluated."""
+    profile: str = ""
+    planner_version: str = ""
+    instance_digest: str = ""
+    source: str = ""
+    """File, and line where it holds several, that the instance came from."""
+    sweep: str = ""
+    """Swept fields and their values as a JSON object; empty without a sweep."""
+    message: str = ""
+    """Why there is no deployment, or what else to know."""
+    rows: int = 1
+    """Rows of the instance's plan, which belong together."""
+    workload: str = ""
+    """Its name; where it has none, the transformer as written."""
+    period: str = ""
+    pool: str = ""
+    """Pool of the instance that was chosen."""
+    market: str = ""
+    """`steady` or `spot`."""
+    role: str = ""
+    """`colocated`, `prefill` or `decode`."""
+    label: str = ""
+    """The deployment's name within its pool; empty where there is none."""
     transformer: str = ""
     accelerator: str = ""
     tensor_parallel: int | None = None
     pipeline_parallel: int | None = None
-    expert_parallel: int | None = None
     data_parallel: int | None = None
+    expert_parallel: int | None = None
     batch: int | None = None
     """Sequences in flight on one replica, over all its pipeline stages."""
     weight_precision: str = ""
@@ -44,17 +81,11 @@ class Plan:
     """Draft transformer of speculative decoding; `none` where there is none."""
     gamma: int | None = None
     """Tokens drafted per round; 0 where nothing is drafted."""
+    draft_tensor_parallel: int | None = None
+    """Ranks of the draft; 0 where nothing is drafted."""
     gpus_per_replica: int | None = None
-    replicas: int | None = None
-    gpus: int | None = None
-    dollars_per_hour: float | None = None
-    """Cost of all replicas."""
-    dollars_per_million_tokens: float | None = None
-    """Cost of a million output tokens of busy replicas."""
-    tokens_per_second: float | None = None
-    """Output tokens per second that all replicas can give together."""
-    tokens_per_second_per_request: float | None = None
-    """Output tokens per second that one user sees."""
+    quality: float | None = None
+    """Quality of its answers; None where none is stated."""
     arithmetic_seconds: float | None = None
     """Arithmetic of one decoding step."""
     memory_seconds: float | None = None
@@ -65,77 +96,46 @@ class Plan:
     """Launches, overheads and the fixed part of messages in one decoding step."""
     step_seconds: float | None = None
     """One decoding step, or round of drafting and verifying: the four terms combined."""
-    memory_bytes_per_gpu: float | None = None
-    """What lies in the fullest accelerator's memory."""
-    objective: float | None = None
-    """Value of what was optimised."""
-    bound: float | None = None
-    """Proven bound on it."""
-    gap: float | None = None
-    """Relative distance of the two."""
-    solve_seconds: float | None = None
-    """Wall time of the solver."""
-    pool: str = ""
-    """Pool of the instance that was chosen."""
-    draft_tensor_parallel: int | None = None
-    """Ranks of the draft; 0 where nothing is drafted."""
     tokens_per_round: float | None = None
     """Tokens one sequence gains in a step, or in a round of drafting and verifying."""
     stall_seconds: float | None = None
     """What reading other users' prompts adds to every output token."""
-    tpot_seconds: float | None = None
-    """Time per output token that one user sees: step / tokens per round + stall."""
     prefill_seconds: float | None = None
     """Reading one prompt."""
+    memory_bytes_per_gpu: float | None = None
+    """What lies in the fullest accelerator's memory."""
+    usable_memory_bytes_per_gpu: float | None = None
+    tokens_per_second_per_request: float | None = None
+    """Output tokens per second that one user sees."""
+    tpot_seconds: float | None = None
+    """Time per output token that one user sees: step / tokens per round + stall."""
     time_to_first_token_seconds: float | None = None
     """Prompt and first step on an idle replica; waiting in queues is not counted."""
-    usable_memory_bytes_per_gpu: float | None = None
-    dollars_per_gpu_hour: float | None = None
-    price_source: str = ""
-    utilisation: float | None = None
-    """Demanded part of the tokens per second; 1 where no demand was stated."""
-    objective_name: str = ""
-    binding: str = ""
-    """Requirements without which the objective would be better, and by how much."""
-    candidates: int | None = None
-    """Deployments that were evaluated."""
-    profile: str = ""
     profile_error: float | None = None
     """Median relative error of the profile on measurements of this family; empty where unknown."""
     calibration: str = ""
     """`measured`, or `estimated` where constants were carried over from other hardware."""
-    solver: str = ""
-    planner_version: str = ""
-    instance_digest: str = ""
-    source: str = ""
-    """File, and line where it holds several, that the instance came from."""
-    sweep: str = ""
-    """Swept fields and their values as a JSON object; empty without a sweep."""
-    message: str = ""
-    """Why there is no deployment, or what else to know."""
+    replicas: int | None = None
+    starts: int | None = None
+    """Replicas that did not run before."""
+    gpus: int | None = None
+    requests_per_second: float | None = None
+    """Requests per second that all replicas can serve together."""
+    tokens_per_second: float | None = None
+    """Output tokens per second that all replicas can give together."""
+    utilisation: float | None = None
+    """Demanded part of the tokens per second; 1 where no demand was stated."""
+    dollars_per_gpu_hour: float | None = None
+    price_source: str = ""
+    dollars_per_hour: float | None = None
+    """Cost of all replicas."""
+    dollars_per_million_tokens: float | None = None
+    """Cost of a million output tokens of busy replicas."""
 
     @property
     def found(self) -> bool:
         """Whether the plan holds a deployment."""
         return self.status in ("optimal", "time_limit")
-
-    @property
-    def label(self) -> str:
-        """The label of the deployment; empty where there is none."""
-        if not self.found:
-            return ""
-        return label(
-            tensor_parallel=self.tensor_parallel or 1,
-            pipeline_parallel=self.pipeline_parallel or 1,
-            data_parallel=self.data_parallel or 1,
-            expert_parallel=self.expert_parallel or 1,
-            weights=self.weight_precision,
-            kv=self.kv_precision or "bf16",
-            batch=self.batch or 0,
-            draft=self.draft,
-            gamma=self.gamma or 0,
-            pool=self.pool,
-        )
 
     def to_row(self) -> dict[str, Any]:
         """Return the plan as one flat mapping, column by column; what is not finite is None."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.errors import InputError, Problem, reason_of
+from planner.io.column_csv import is_value
+from planner.io.output import cell
 from planner.plans.comparison import Comparison
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS, replica_columns
 from planner.plans.fleet_plan import (
-    CAPACITY_TYPES,
-    MARKETS,
     PLAN_FILE,
     PURCHASES_FILE,
     SERVICE_FILE,
@@ -30,15 +31,23 @@ from planner.plans.fleet_plan import (
     ShadowPrices,
     Traffic,
 )
-from planner.problem.offers import ROLES
+from planner.plans.plan import COLUMNS, Plan
+from planner.problem.offers import ROLES, Deployment
+from planner.problem.tolerances import CHECKED_FLEET
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FIRST_TOKEN = "time_to_first_token_seconds"
+KNOWN = COLUMNS[COLUMNS.index("transformer") : COLUMNS.index("replicas")]
+"""Columns of the deployment."""
 NUMBERS = {
     PLAN_FILE: (
-        ("replicas", "gpus", "starts"),
-        ("requests_per_second", "tpot_seconds", "ttft_seconds", "dollars"),
+        ("replicas", "gpus", "starts", "gpus_per_replica"),
+        (
+            *("requests_per_second", "tpot_seconds", FIRST_TOKEN, "quality", "tokens_per_second"),
+            *("dollars_per_gpu_hour", "dollars_per_hour"),
+        ),
     ),
     PURCHASES_FILE: (
         (),
@@ -55,10 +64,28 @@ NUMBERS = {
 }
 """Columns of whole numbers, and of numbers, that are read, by file."""
 WORDS = {
-    PLAN_FILE: ("fleet", "status", "period", "workload", "pool", "market", "label", "role"),
-    PURCHASES_FILE: ("pool", "market", "period"),
-    SERVICE_FILE: ("workload", "period"),
+    PLAN_FILE: (
+        "instance",
+        "status",
+        "period",
+        "workload",
+        "pool",
+        "market",
+        "label",
+        "role",
+        "price_source",
+    ),
+    PURCHASES_FILE: ("instance", "pool", "market", "period"),
+    SERVICE_FILE: ("instance", "workload", "period"),
 }
+DESCRIBING = tuple(
+    name
+    for name in KNOWN
+    if name not in (*NUMBERS[PLAN_FILE][0], *NUMBERS[PLAN_FILE][1], "tokens_per_second_per_request")
+)
+"""Columns of what is known of the deployment."""
+FOLLOWING = ("tokens_per_second_per_request", "utilisation", "dollars_per_million_tokens")
+"""Columns of numbers that follow from others."""
 SERVED, EXTRA, RISEN = "served", "extra_replicas", "served_when_risen"
 """Columns of plan.csv; the last two are there where a rise is planned for."""
 
@@ -97,16 +124,49 @@ def read_fleet_plan(folder: str | Path) -> FleetPlan:
         _table(folder / name) for name in (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE)
     )
     try:
-        return _plan(folder, head, rows, purchases, service)
+        plan = _plan(folder, head, rows, purchases, service)
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable(folder, str(error)) from None
+    _insist_on_agreement(folder / PLAN_FILE, plan)
+    return plan
+
+
+def _insist_on_agreement(path: Path, plan: FleetPlan) -> None:
+    """Refuse rows whose columns say other than the rest of the plan, from which they follow."""
+    import pandas as pd
+
+    columns = replica_columns(plan)
+    header = tuple(pd.read_csv(path, nrows=0).columns)[: len(COLUMNS)]
+    if header != COLUMNS:
+        odd = next(
+            name for name, other in zip(COLUMNS, (*header, ""), strict=False) if name != other
+        )
+        raise _unusable(path, f"{odd} not in the place where plans have it")
+    constant = [name for name, column in columns.items() if is_value(column)]
+    follows = [*constant, *FOLLOWING] if len(plan.replicas) else constant
+    texts = pd.read_csv(path, usecols=follows, dtype="str", keep_default_na=False)
+    for name in follows:
+        column = columns[name]
+        if isinstance(column, np.ndarray | float):
+            column = np.broadcast_to(column, len(texts))
+            stated = pd.to_numeric(texts[name].replace("", "nan"), errors="coerce").to_numpy(float)
+            near = np.isclose(stated, column, rtol=CHECKED_FLEET, atol=0.0, equal_nan=True)
+            wrong = ~(near | ~(np.isfinite(stated) | np.isfinite(column)))
+        else:
+            wrong = (texts[name] != cell(column)).to_numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            right = cell(column[row] if isinstance(column, np.ndarray) else column)
+            found = f"{name} {texts[name][row]!r} in row {row + 1}, where the rest says {right!r}"
+            raise _unusable(path, found)
 
 
 def _plan(
     folder: Path, head: dict[str, Any], rows: pd.DataFrame, bought: pd.DataFrame, got: pd.DataFrame
 ) -> FleetPlan:
-    if list(rows["fleet"].unique()) != [head["fleet"]]:
-        raise ValueError(f"{PLAN_FILE} is of another fleet than {SUMMARY_FILE}")
+    for name, table in ((PLAN_FILE, rows), (PURCHASES_FILE, bought), (SERVICE_FILE, got)):
+        if set(table["instance"]) - {head["instance"]}:
+            raise ValueError(f"{name} is of another instance than {SUMMARY_FILE}")
     if list(rows["status"].unique()) != [head["status"]]:
         raise ValueError(f"{PLAN_FILE} has another status than {SUMMARY_FILE}")
     periods = tuple(str(period["name"]) for period in head["periods"])
@@ -118,9 +178,18 @@ def _plan(
     if risen is not None and named != classes:
         raise ValueError(f"`{RISEN}` has other classes than `{SERVED}`")
     numbers = ("objective", "bound", "gap", "dollars", "dollars_per_hour", "seconds")
-    texts = ("fleet", "status", "solver", "method", "planner_version", "fleet_digest", "message")
+    texts = (
+        "status",
+        "solver",
+        "method",
+        "planner_version",
+        "message",
+        "objective_name",
+        "profile",
+    )
     stated: dict[str, Any] = {name: _number(head[name]) for name in numbers}
     stated |= {name: str(head[name]) for name in texts}
+    stated |= {"fleet": str(head["instance"]), "fleet_digest": str(head["instance_digest"])}
     return FleetPlan(
         **stated,
         prices=_prices(head),
@@ -172,7 +241,7 @@ def _table(path: Path) -> pd.DataFrame:
     try:
         if path.name == PLAN_FILE:
             there = pd.read_csv(path, nrows=0).columns
-            words += (SERVED, *(name for name in (RISEN,) if name in there))
+            words += (*DESCRIBING, *(name for name in (SERVED, RISEN) if name in there))
             wholes += tuple(name for name in (EXTRA,) if name in there)
         table = pd.read_csv(
             path,
@@ -257,7 +326,10 @@ def _replicas(
     wholes, numbers = NUMBERS[PLAN_FILE]
     columns: dict[str, Any] = {name: _whole(path, table, name) for name in wholes}
     columns |= {name: table[name].to_numpy() for name in numbers}
+    columns["ttft_seconds"] = columns.pop(FIRST_TOKEN)
+    deployments, deployment = _deployments(table)
     workloads, pools, periods = known
+    sources = tuple(str(name) for name in table["price_source"].unique())
     labels = tuple(str(label) for label in table["label"].unique())
     spot: Bools = _named(path, table, "market", CAPACITY_TYPES) == CAPACITY_TYPES.index("spot")
     return Replicas(
@@ -270,9 +342,30 @@ def _replicas(
         **columns,
         served=served,
         labels=labels,
+        price_source=_named(path, table, "price_source", sources),
+        price_sources=sources,
+        deployment=deployment,
+        deployments=deployments,
         extra=_whole(path, table, EXTRA) if EXTRA in table else None,
         served_when_risen=risen,
     )
+
+
+def _deployments(table: pd.DataFrame) -> tuple[tuple[Deployment, ...], Ints]:
+    """Read what is known of deployments, each once, and which of them each row has."""
+    known = table[list(DESCRIBING)]
+    codes = known.groupby(list(DESCRIBING), sort=False).ngroup().to_numpy()
+    once = known[~known.duplicated()].to_dict("records")
+    deployments = tuple(
+        {str(name): _described(str(name), text) for name, text in one.items() if text}
+        for one in once
+    )
+    return deployments, codes.astype(np.int64)
+
+
+def _described(name: str, text: str) -> str | float:
+    kind = str(Plan.__annotations__[name])
+    return text if kind.startswith("str") else float(text)
 
 
 def _purchases(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from planner.plans.fleet_columns import hourly_objective
 from planner.plans.fleet_plan import FleetPlan
 from planner.plans.plan import Plan, Status
 from planner.problem.fleet import Fleet
@@ -22,13 +23,7 @@ def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
     plan : FleetPlan
         Its answer.
     """
-    hours = float(plan.hours.sum())
-    objective = bound = gap = None
-    if plan.traffic is not None:
-        objective, bound = plan.traffic.requests_per_second, plan.traffic.bound
-        gap = plan.traffic.gap
-    elif plan.found:
-        objective, bound, gap = plan.objective / hours, plan.bound / hours, plan.gap
+    objective, bound, gap = hourly_objective(plan) if plan.found else (None, None, None)
     counts = f"{len(plan.workloads):,} workloads, {len(plan.periods):,} periods"
     return Plan(
         instance=plan.fleet,
@@ -37,6 +32,7 @@ def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
         objective=objective,
         bound=bound,
         gap=gap,
+        formulation=plan.method,
         solver=plan.solver,
         solve_seconds=plan.seconds,
         dollars_per_hour=plan.dollars_per_hour if plan.found else None,

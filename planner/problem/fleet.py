@@ -99,6 +99,10 @@ Prices = Annotated[
 """One price for every period, or a single one for all."""
 
 
+ONLY_PERIOD = "0"
+"""Name of the one period of an instance that names none."""
+
+
 class Period(Part):
     """A stretch of the horizon in which demand and prices stay the same."""
 
@@ -340,7 +344,7 @@ class Fleet(Part):
     pools: tuple[FleetPool, ...] = Field(min_length=1)
     """Where it may run."""
     periods: Annotated[tuple[Period, ...], BeforeValidator(_as_periods), Field(min_length=1)] = (
-        Period(name="0"),
+        Period(name=ONLY_PERIOD),
     )
     """The horizon, one period after the other; a whole number stands for so many hours."""
     deployments: Names = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,10 @@ Floats = NDArray[np.float64]
 
 ROLES = ("colocated", "prefill", "decode")
 """What a replica does; an offer's role is an index into these."""
+
+
+Deployment = Mapping[str, str | int | float | None]
+"""What is known of a deployment, by column of a plan: degrees, precisions, times, memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Offers:
     """Own price of one replica, in place of the pool's; NaN where the pool's price holds."""
     quality: Floats
     """Quality of its answers, as the file states it."""
+    deployment: tuple[Deployment, ...] = ()
+    """What else is known of each row's deployment; empty where that is so of none."""
 
     def __len__(self) -> int:
         return len(self.workload)

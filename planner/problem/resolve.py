@@ -342,4 +342,4 @@ def _price(pool: Pool, accelerator: Accelerator, profile: Profile, field: str) -
                 fix="Write what one accelerator costs you per hour.",
             )
         )
-    return quote.dollars_per_gpu_hour, f"{quote.provider}, {quote.kind}, {quote.date}"
+    return quote.dollars_per_gpu_hour, quote.quote

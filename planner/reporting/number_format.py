@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from planner.plans.plan import Plan
+
 if TYPE_CHECKING:
     from planner.analysis.explanation.what_if import Choice
-    from planner.plans.plan import Plan
+
 
 NOT_KNOWN = "–"
 SPACE = "\u00a0"
@@ -106,7 +108,8 @@ def objective(name: str, value: float) -> str:
 
 def layout(one: Plan | Choice) -> str:
     """Describe one replica: `4 × h100-sxm tp4 fp8 b47`."""
-    return f"{(one.gpus or 0) // (one.replicas or 1)} × {one.label}"
+    name = f"{one.pool} {one.label}" if isinstance(one, Plan) else one.label
+    return f"{(one.gpus or 0) // (one.replicas or 1)} × {name}"
 
 
 def listed(parts: list[str], last: str = "and") -> str:

@@ -16,7 +16,9 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.plans.read_csv import read_rows
+from planner.problem.fleet import ONLY_PERIOD
 from planner.problem.instance import Instance
+from planner.problem.label import label
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, Supply, resolve
 from planner.problem.tolerances import CHECKED
 from planner.terms.forward_pass import Precision
@@ -80,7 +82,7 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
         expected = {column: float(value) for column, value in numbers.items()}
     except (ArithmeticError, KeyError, TypeError, ValueError, InputError) as error:
         return [*findings, Finding("row", error, "a complete plan of this instance")]
-    findings += _numbers(row, expected)
+    findings += _numbers(row, expected | _counted(row, resolved))
     for column, broken, asked in rules.broken_limits(resolved, supply, numbers):
         if broken:
             findings.append(Finding(column, f"{expected[column]:.9g}", asked))
@@ -156,11 +158,13 @@ def _choices(
 ) -> Iterator[Finding]:
     """The decisions are ones the instance allows."""
     drafts = [NO_DRAFT] if decided.gamma == 0 else [draft.name for draft in resolved.drafts]
+    names = _names(row, decided, resolved)
     truths = rules.allowed(resolved, supply, decided, _whole(row, "replicas")) | {
         "transformer": np.asarray(row["transformer"] == resolved.llm.name),
         "draft": np.asarray(row["draft"] in drafts),
         "objective_name": np.asarray(row["objective_name"] == resolved.instance.aim),
         "profile": np.asarray(row["profile"] == resolved.profile.name),
+        **{column: np.asarray(row[column] == name) for column, name in names.items()},
     }
     for column, holds in truths.items():
         if not holds:
@@ -169,6 +173,39 @@ def _choices(
         tp, pp, dp, ep = (int(degree) for degree in decided.degrees)
         found = f"tp {tp}, pp {pp}, dp {dp}, ep {ep} with the draft {row['draft']}"
         yield Finding("engine", found, f"a deployment that {resolved.engine.name} launches")
+
+
+def _names(
+    row: Mapping[str, Any], decided: Decisions, resolved: ResolvedInstance
+) -> dict[str, str]:
+    """What the columns of the key, and those of one answer, must say."""
+    tp, pp, dp, ep = (int(degree) for degree in decided.degrees)
+    name = label(
+        tensor_parallel=tp,
+        pipeline_parallel=pp,
+        data_parallel=dp,
+        expert_parallel=ep,
+        weights=decided.precision.weights,
+        kv=decided.precision.cache,
+        batch=int(decided.batch),
+        draft=str(row["draft"]),
+        gamma=decided.gamma,
+    )
+    return {
+        "workload": resolved.instance.workload.transformer,
+        "period": ONLY_PERIOD,
+        "market": "steady",
+        "role": "colocated" if resolved.switches.prefill == "colocated" else "decode",
+        "label": name,
+    }
+
+
+def _counted(row: Mapping[str, Any], resolved: ResolvedInstance) -> dict[str, float]:
+    """Numbers beside those that times and prices give."""
+    counted, quality = {"starts": 0.0, "rows": 1.0}, resolved.instance.quality
+    if quality is not None:
+        counted["quality"] = quality.of(row["weight_precision"], row["kv_precision"])
+    return counted
 
 
 def _decided(row: Mapping[str, Any], resolved: ResolvedInstance) -> Decisions:

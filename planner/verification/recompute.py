@@ -77,6 +77,7 @@ def recomputed(
         "replicas": replicas,
         "tokens_per_second_per_request": 1.0 / times["tpot_seconds"],
         "tokens_per_second": rate * replicas,
+        "requests_per_second": rate * replicas / workload.output_tokens,
         "dollars_per_gpu_hour": price,
         "dollars_per_hour": gpus * replicas * price,
         "dollars_per_million_tokens": gpus * price / 3600.0 / rate * 1e6,

@@ -6,14 +6,17 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import planner
 from planner import cli
 from planner.cli import fleet_options
+from planner.plans.read_fleet import read_fleet_plan
 
 ROOT = Path(__file__).parents[2]
 DATA = os.environ.get("PLANNER_DATA", "")
@@ -91,13 +94,16 @@ def test_what_fleet_writes_holds_wherever_it_is_checked_from(run, shop, monkeypa
 
 def test_check_tells_what_does_not_hold(run, shop):
     run("solve", "shop", "--folder", "out", "-q")
-    plan = Path("out/plan.csv")
-    plan.write_text(plan.read_text().replace(",tp4,colocated,1,4,", ",tp4,colocated,2,8,"))
+    plan = read_fleet_plan("out")
+    one = np.flatnonzero(plan.replicas.replicas == 1)[0]
+    more, gpus = plan.replicas.replicas.copy(), plan.replicas.gpus.copy()
+    more[one], gpus[one] = 2, 2 * gpus[one]
+    replace(plan, replicas=replace(plan.replicas, replicas=more, gpus=gpus)).write("out")
     ran = run("check", "out", "shop")
     assert (ran.code, ran.out) == (1, "shop: does not hold\n")
     assert "requests_per_second" in ran.err
     write(shop, "gpus: 16", "gpus: 17")
-    assert "fleet_digest: found" in run("check", "out", "shop").err
+    assert "instance_digest: found" in run("check", "out", "shop").err
 
 
 def test_check_asks_for_one_fleet_and_a_folder_that_is_a_plan(run, shop):
@@ -111,12 +117,11 @@ def test_check_asks_for_one_fleet_and_a_folder_that_is_a_plan(run, shop):
 
 def test_a_roughly_solved_plan_is_checked_by_its_own_gap(run, shop, monkeypatch):
     run("solve", "shop", "--folder", "out", "-q")
-    text = Path("out/summary.json").read_text()
-    plan = json.loads(text)
-    bound = plan["objective"] * 0.9
-    Path("out/summary.json").write_text(json.dumps({**plan, "bound": bound, "gap": 0.1}))
+    plan = read_fleet_plan("out")
+    bound = plan.objective * 0.9
+    replace(plan, bound=bound, gap=0.1).write("out")
     assert run("check", "out", "shop").out == "shop: holds (gap 0.1)\n"
-    Path("out/summary.json").write_text(json.dumps({**plan, "bound": bound, "gap": 0.05}))
+    replace(plan, bound=bound, gap=0.05).write("out")
     assert run("check", "out", "shop").code == 1
 
 

@@ -16,12 +16,8 @@ from planner.candidates.fleet.model_data import SolveResult
 from planner.errors import InputError, OutputError
 from planner.io.column_csv import Named, write_columns
 from planner.plans.build_fleet import build_fleet_plan
-from planner.plans.fleet_plan import (
-    ShadowPrices,
-    purchase_columns,
-    replica_columns,
-    service_columns,
-)
+from planner.plans.fleet_columns import purchase_columns, replica_columns, service_columns
+from planner.plans.fleet_plan import ShadowPrices
 from planner.plans.read_fleet import read_fleet_plan
 from planner.problem.fleet import Fleet
 from planner.reporting.terminal.fleet_plan import show_fleet_plan
@@ -97,30 +93,53 @@ def test_rows_are_written_in_long_form(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 10
     assert tuple(rows[0]) == tuple(replica_columns(plan))
-    assert rows[5] == {
-        "fleet": "shop",
+    kept = {name: cell for name, cell in rows[5].items() if cell}
+    assert kept == {
+        "instance": "shop",
         "status": "optimal",
-        "period": "day",
+        "objective_name": "dollars_per_hour",
+        "objective": "47.80275",
+        "bound": "47.8006666667",
+        "gap": f"{plan.gap:.12g}",
+        "formulation": "milp",
+        "solver": "highs 1.15",
+        "solve_seconds": "1.5",
+        "profile": "calibrated",
+        "planner_version": plan.planner_version,
+        "instance_digest": plan.fleet_digest,
+        "rows": "10",
         "workload": "batch, nightly",
+        "period": "day",
         "pool": "l40s-us",
         "market": "steady",
-        "label": "rented",
         "role": "colocated",
+        "label": "rented",
+        "gpus_per_replica": "2",
+        "tokens_per_second_per_request": "20",
+        "tpot_seconds": "0.05",
+        "time_to_first_token_seconds": "3.1",
         "replicas": "1",
+        "starts": "1",
         "gpus": "2",
         "requests_per_second": "1.5",
-        "tpot_seconds": "0.05",
-        "ttft_seconds": "3.1",
-        "starts": "1",
-        "dollars": "20",
-        "served": "",
-        "objective": "1147.266",
-        "bound": "1147.216",
-        "gap": f"{plan.gap:.12g}",
-        "solver": "highs 1.15",
-        "planner_version": plan.planner_version,
-        "fleet_digest": plan.fleet_digest,
+        "tokens_per_second": "750",
+        "utilisation": "1",
+        "dollars_per_gpu_hour": "1.25",
+        "price_source": "deployments",
+        "dollars_per_hour": "2.53125",
+        "dollars_per_million_tokens": "0.925925925926",
     }
+
+
+def test_rows_and_what_nobody_uses_add_up_to_the_cost():
+    _, _, plan = fleet_plans.shop()
+    rows, bought = plan.replicas, plan.purchases
+    hours = np.where(bought.period < 0, plan.hours.sum(), plan.hours[bought.period])
+    price = bought.dollars / (bought.gpus * hours)
+    idle = ((bought.gpus - bought.used_gpus) * hours * price).sum()
+    paid = (rows.dollars_per_hour * plan.hours[rows.period]).sum()
+    assert paid + idle == pytest.approx(plan.dollars, rel=1e-12)
+    assert idle > 0
 
 
 def test_purchases_and_service_are_written(tmp_path):
@@ -128,16 +147,16 @@ def test_purchases_and_service_are_written(tmp_path):
     plan.purchases_csv(tmp_path / "purchases.csv")
     plan.service_csv(tmp_path / "service.csv")
     assert (tmp_path / "purchases.csv").read_text().splitlines()[:3] == [
-        "pool,market,period,gpus,nodes,dollars,used_gpus,utilisation,"
+        "instance,pool,market,period,gpus,nodes,dollars,used_gpus,utilisation,"
         "shadow_price_dollars_per_gpu_hour",
-        "h100-eu,reserved,,8,1,384,6.66666666667,0.833333333333,0.25",
-        "h100-eu,on-demand,day,16,2,384,10,0.625,0.75",
+        "shop,h100-eu,reserved,,8,1,384,6.66666666667,0.833333333333,0.25",
+        "shop,h100-eu,on-demand,day,16,2,384,10,0.625,0.75",
     ]
     assert (tmp_path / "service.csv").read_text().splitlines()[:4] == [
-        "workload,period,demand,capacity,shed,utilisation,priority",
-        "chat,day,20,25.2,0,0.793650793651,1",
-        "chat,night,6,10.8,0,0.555555555556,1",
-        '"batch, nightly",day,10,9.44,0.56,1,2',
+        "instance,workload,period,demand,capacity,shed,utilisation,priority",
+        "shop,chat,day,20,25.2,0,0.793650793651,1",
+        "shop,chat,night,6,10.8,0,0.555555555556,1",
+        'shop,"batch, nightly",day,10,9.44,0.56,1,2',
     ]
 
 
@@ -205,9 +224,21 @@ def same_columns(mine, theirs):
 def test_no_plan_is_written_and_read(tmp_path):
     plan = unfound()
     plan.write(tmp_path)
-    _, row = (tmp_path / "plan.csv").read_text().splitlines()
-    assert row.startswith("shop,infeasible,,")
-    assert row.endswith(f",,,,highs 1.15,{plan.planner_version},{plan.fleet_digest}")
+    with (tmp_path / "plan.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert {name: cell for name, cell in row.items() if cell} == {
+        "instance": "shop",
+        "status": "infeasible",
+        "objective_name": "dollars_per_hour",
+        "formulation": "milp",
+        "solver": "highs 1.15",
+        "solve_seconds": "0.25",
+        "profile": "calibrated",
+        "planner_version": plan.planner_version,
+        "instance_digest": plan.fleet_digest,
+        "message": "12 H100 short",
+        "rows": "1",
+    }
     read = read_fleet_plan(tmp_path)
     assert (read.status, read.message, len(read.replicas)) == ("infeasible", "12 H100 short", 0)
     assert np.isnan(read.objective)
@@ -225,12 +256,18 @@ def change(path, old, new):
     [
         ("summary.json", "{", "", "summary.json: found"),
         ("summary.json", '"solver"', '"solved"', "found 'solver'"),
-        ("plan.csv", "shop", "shed", "another fleet"),
+        ("plan.csv", "shop", "shed", "another instance"),
         ("plan.csv", "optimal", "optima", "another status"),
         ("plan.csv", "label", "lable", "plan.csv: found"),
         ("plan.csv", "h100-eu", "h100-uk", "pool 'h100-uk', which the plan does not name"),
-        ("plan.csv", "tp2,colocated,7", "tp2,colocated,7.5", "replicas that is not whole"),
-        ("plan.csv", "tp2,colocated,7", "tp2,colocated,x", "plan.csv: found"),
+        ("plan.csv", ",7,2,14,", ",7.5,2,14,", "replicas that is not whole"),
+        ("plan.csv", ",7,2,14,", ",x,2,14,", "plan.csv: found"),
+        ("plan.csv", ",47.80275,", ",47.9,", "in row 1, where the rest says '47.80275'"),
+        ("plan.csv", ",10,", ",9,", "rows '9' in row 1, where the rest says '10'"),
+        ("plan.csv", "0.793650793651", "0.8", "utilisation '0.8' in row 1"),
+        ("plan.csv", "0.793650793651", "", "utilisation '' in row 1"),
+        ("plan.csv", "tpot_seconds,", "", "plan.csv: found"),
+        ("plan.csv", "sweep,", "swept,", "sweep not in the place where plans have it"),
         ("plan.csv", "steady", "unsteady", "market 'unsteady'"),
         ("purchases.csv", "on-demand,day", "on-demand,noon", "period 'noon'"),
         ("purchases.csv", "reserved", "", "a row without a market"),
@@ -336,14 +373,17 @@ def test_every_column_and_key_is_documented_in_order():
     sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
     _, _, plan = fleet_plans.shop()
     # A plan that is ready for workloads that rise has every column there is.
-    ready = replace(plan.replicas, extra=np.zeros(len(plan.replicas), dtype=np.int64))
+    _, _, classy = fleet_plans.classy()
+    ready = replace(classy.replicas, extra=np.zeros(len(classy.replicas), dtype=np.int64))
     columns = {
-        "plan.csv": replica_columns(replace(plan, replicas=ready)),
         "purchases.csv": purchase_columns(plan),
         "service.csv": service_columns(plan),
     }
     for file, expected in columns.items():
         assert re.findall(r"^\| `(\w+)` \|", sections[file], re.MULTILINE) == list(expected)
+    whole = (ROOT / "docs" / "plan.md").read_text()
+    columns = re.findall(r"^\| `(\w+)` \|", whole, re.MULTILINE)
+    assert columns == list(replica_columns(replace(classy, replicas=ready)))
     keys = re.findall(r"^\| (`.*?) \|", sections["summary.json"], re.MULTILINE)
     assert {key.strip("` ") for line in keys for key in line.split(",")} == set(plan.summary())
 
@@ -356,3 +396,26 @@ def test_the_screen_tells_all_requests_refused_from_nearly_all(part, text):
     refused = shown(replace(plan, service=replace(plan.service, shed=shed)))
     row = next(line for line in refused.splitlines() if " of all " not in line and text in line)
     assert plan.workloads[2] in row
+
+
+def test_neighbours_that_are_written_together_stay_apart(tmp_path):
+    """Values, names in the same places, and the same array twice each are joined."""
+    codes, numbers = np.array([0, 1, -1]), np.array([1.5, 2.0, np.nan])
+    columns = {
+        "a": "x, y",
+        "b": None,
+        "c": Named(["p,q", "r"], codes),
+        "d": Named([1.0, None], codes),
+        "e": Named(["s", "t"], codes[::-1]),
+        "f": numbers,
+        "g": numbers,
+    }
+    write_columns(tmp_path / "table.csv", columns, 3)
+    with (tmp_path / "table.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        list(columns),
+        ["x, y", "", "p,q", "1", "", "1.5", "1.5"],
+        ["x, y", "", "r", "", "t", "2", "2"],
+        ["x, y", "", "", "", "s", "", ""],
+    ]

@@ -49,8 +49,16 @@ def busy(periods, workloads, pools, name="Mon {:02d}:00"):
             ones,
             zeros,
             ones * np.nan,
+            ones * np.nan,
+            zeros,
+            w + 1,
+            ones * np.nan,
+            ones * np.nan,
             None,
             ("one",),
+            ("instance",),
+            zeros,
+            ({},),
         ),
         purchases=Purchases(
             np.arange(pools), zeros[:pools], zeros[:pools] - 1, bought, none, none, none, none, none

@@ -102,10 +102,16 @@ def merged(parts: Sequence[Offers]) -> Offers:
     columns = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])[order]
         for field in fields(Offers)
-        if field.name != "label"
+        if field.name not in ("label", "deployment")
     }
-    labels = np.asarray([label for part in parts for label in part.label], dtype=object)
-    return Offers(label=tuple(labels[order].tolist()), **columns)
+    labels = [label for part in parts for label in part.label]
+    known = [one for part in parts for one in part.deployment or ({},) * len(part)]
+    places = order.tolist()
+    return Offers(
+        label=tuple(labels[place] for place in places),
+        deployment=tuple(known[place] for place in places),
+        **columns,
+    )
 
 
 def _files(fleet: Fleet, workload: int) -> tuple[str, ...]:

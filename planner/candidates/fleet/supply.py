@@ -146,6 +146,16 @@ def _on_demand(
     return None
 
 
+def price_sources(fleet: Fleet) -> list[str]:
+    """Return where every pool's prices come from: `instance`, or the catalogue's quote."""
+    return [_price_source(pool) for pool in fleet.pools]
+
+
+def _price_source(pool: FleetPool) -> str:
+    record = None if pool.on_demand or pool.reserved or pool.spot else _record(pool)
+    return "instance" if record is None or record.price is None else record.price.quote
+
+
 def _unknown(pool: FleetPool) -> str:
     if pool.accelerator is None:
         return "the pool names no `accelerator` whose price the catalogue could have"

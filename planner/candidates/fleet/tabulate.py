@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import catalogue
+from planner.candidates.described import described
 from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.requirements import fits_memory
 from planner.candidates.shortlist_cache import ShortlistCache
@@ -19,7 +20,7 @@ from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
 from planner.problem.instance import Instance, Pool, Workload
 from planner.problem.label import layout_of
-from planner.problem.offers import Floats, Ints, Offers
+from planner.problem.offers import Deployment, Floats, Ints, Offers
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.problem.tolerances import ROUNDING
 
@@ -39,6 +40,8 @@ class PoolShortlist:
     """Requests per second."""
     picked: dict[Key, Ints]
     """Rows worth having, by limits."""
+    described: dict[int, Deployment]
+    """What is known of rows that are on offer."""
 
 
 def tabulated(
@@ -278,7 +281,7 @@ def _pool_shortlist(resolved: ResolvedInstance, table: Candidates) -> PoolShortl
     table = table.take(fits_memory(table))
     rate = table.replica_tokens_per_second / resolved.instance.workload.output_tokens
     return PoolShortlist(
-        resolved, table, table.tpot_seconds, table.time_to_first_token_seconds, rate, {}
+        resolved, table, table.tpot_seconds, table.time_to_first_token_seconds, rate, {}, {}
     )
 
 
@@ -372,7 +375,17 @@ def _offers(fleet: Fleet, parts: Sequence[_Part]) -> Offers:
         ttft_seconds=column(lambda part: part.shortlist.ttft[part.rows]),
         dollars_per_hour=np.full(total, np.nan),
         quality=column(_quality),
+        deployment=tuple(one for part in parts for one in _described(part)),
     )
+
+
+def _described(part: _Part) -> Iterator[Deployment]:
+    """Yield what is known of the deployments of a part; equal ones are one object."""
+    shortlist = part.shortlist
+    for row in part.rows.tolist():
+        if row not in shortlist.described:
+            shortlist.described[row] = described(shortlist.resolved, shortlist.table, row)
+        yield shortlist.described[row]
 
 
 def _quality(part: _Part) -> Floats:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.io.output import cell
-from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS
+from planner.plans.fleet_plan import FleetPlan, Floats, Ints
 from planner.problem.tolerances import PROVED
 from planner.reporting import number_format
 from planner.reporting.html.plan_section import Figure
@@ -193,9 +194,7 @@ def pools(plan: FleetPlan) -> Table:
     used = np.zeros((len(plan.pools), len(plan.periods)))
     np.add.at(used, (rows.pool, rows.period), rows.gpus)
     dollars = np.bincount(bought.pool, bought.dollars, minlength=len(plan.pools))
-    dollars = dollars + np.bincount(
-        rows.pool, np.nan_to_num(rows.dollars), minlength=len(plan.pools)
-    )
+    dollars = dollars + np.bincount(rows.pool, plan.own_dollars, minlength=len(plan.pools))
     worth = None
     if plan.prices is not None and plan.prices.pools.size and plan.traffic is None:
         worth = np.nan_to_num(plan.prices.pools).max(axis=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from planner.candidates.described import MEASURED_KINDS
 from planner.catalogue.accelerator import Accelerator, Source
 from planner.catalogue.profile import Family
-from planner.plans.build import MEASURED_KINDS
 from planner.problem.resolve import Supply
 from planner.reporting import number_format
 from planner.reporting.html.report_data import Findings

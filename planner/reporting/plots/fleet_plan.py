@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planner.errors import InputError, Problem
-from planner.plans.fleet_plan import MARKETS, FleetPlan, Floats, Ints
+from planner.plans.fleet_columns import MARKETS
+from planner.plans.fleet_plan import FleetPlan, Floats, Ints
 from planner.reporting.plots.style import (
     COLOURS,
     GREY,

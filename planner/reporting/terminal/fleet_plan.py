@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan, Floats, Ints, Traffic
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS
+from planner.plans.fleet_plan import FleetPlan, Floats, Ints, Traffic
 from planner.problem.tolerances import PROVED, ROUNDING
 from planner.reporting.number_format import per_cent
 
@@ -225,7 +226,7 @@ def _bought(plan: FleetPlan) -> _Bought:
     part, dollars = np.zeros(size[0]), np.zeros(size[0])
     np.add.at(part, table.pool, table.used_gpus * hours)
     np.add.at(dollars, table.pool, table.dollars)
-    np.add.at(dollars, rows.pool, np.nan_to_num(rows.dollars))
+    np.add.at(dollars, rows.pool, plan.own_dollars)
     whole = gpus.sum(axis=0) @ plan.hours
     part = np.divide(part, whole, out=np.full(size[0], math.nan), where=whole > 0)
     return _Bought(gpus, used, part, dollars)

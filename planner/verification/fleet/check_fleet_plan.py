@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 
 from planner.errors import InputError
-from planner.plans.fleet_plan import MARKETS, FleetPlan
+from planner.plans.fleet_columns import MARKETS
+from planner.plans.fleet_plan import FleetPlan
 from planner.problem.fleet import Fleet
 from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
@@ -18,6 +19,7 @@ from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import FOUND, Finding
 from planner.verification.fleet.changes import change_findings
 from planner.verification.fleet.demand import coverage_findings, refusal_dollars
+from planner.verification.fleet.deployments import deployment_findings
 from planner.verification.fleet.inputs import Ints, periods_of, served_of, sold_of, told
 from planner.verification.fleet.purchases import (
     Bought,
@@ -25,6 +27,7 @@ from planner.verification.fleet.purchases import (
     dollars_of,
     limit_findings,
     packing_findings,
+    price_findings,
     purchase_findings,
 )
 from planner.verification.fleet.replicas import Asked, Rows, find_offers, row_findings, rows_of
@@ -80,8 +83,10 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
     return [
         *findings,
         *row_findings(plan, asked, offers, rows),
+        *deployment_findings(plan, fleet, offers, rows),
         *coverage_findings(plan, asked, rows),
         *purchase_findings(plan, asked, bought),
+        *price_findings(plan, asked, rows, bought),
         *packing_findings(plan, asked, offers, rows, bought),
         *limit_findings(plan, asked, rows),
         *change_findings(plan, asked),
@@ -93,10 +98,10 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
 
 def _identity(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
     if plan.fleet != fleet.name:
-        yield Finding("fleet", plan.fleet, repr(fleet.name))
+        yield Finding("instance", plan.fleet, repr(fleet.name))
     if plan.fleet_digest != fleet.digest:
-        expected = f"{fleet.digest}, the fleet as it is now"
-        yield Finding("fleet_digest", plan.fleet_digest, expected)
+        expected = f"{fleet.digest}, the instance as it is now"
+        yield Finding("instance_digest", plan.fleet_digest, expected)
 
 
 def _traffic(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:

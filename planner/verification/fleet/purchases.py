@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.plans.fleet_plan import CAPACITY_TYPES, MARKETS, FleetPlan
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS
+from planner.plans.fleet_plan import FleetPlan
 from planner.problem.offers import Offers
 from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import Finding
@@ -158,6 +159,31 @@ def _columns(plan: FleetPlan, asked: Asked, bought: Bought) -> Iterator[Finding]
 
 def _told(values: Floats, name: Callable[[int], str] | None = None) -> Callable[[int], str]:
     return lambda row: f"{values[row]:.9g}" + (f" of {name(row)}" if name else "")
+
+
+def price_findings(plan: FleetPlan, asked: Asked, rows: Rows, bought: Bought) -> Iterator[Finding]:
+    """Yield rows that cost other than what is paid for them; what is reserved is used first."""
+    table, each, sold = plan.replicas, rows.each, asked.sold
+    steady = bought.used[0]
+    kept = np.minimum(steady, bought.reserved[:, None])
+    reserved, on_demand, spot = np.nan_to_num(sold.price)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (kept * reserved + (steady - kept) * on_demand) / steady
+        own = each.own / each.gpus
+    place = each.pool, rows.period
+    paid = np.select([~np.isnan(own), each.spot], [own, spot[place]], mean[place])
+    begun: Floats = np.where(rows.starts > 0, each.startup, 0.0) * rows.starts
+    begun = begun * asked.periods.weight[rows.period] / asked.periods.hours[rows.period]
+    running = rows.count > 0
+    prices: dict[str, tuple[Floats, Floats]] = {
+        "dollars_per_gpu_hour": (table.dollars_per_gpu_hour, np.where(running, paid, np.nan)),
+        "dollars_per_hour": (
+            table.dollars_per_hour,
+            np.where(running, rows.taken * paid, 0.0) + begun,
+        ),
+    }
+    for column, (found, right) in prices.items():
+        yield from told(column, differs(found, right), _told(found, rows.name), _told(right))
 
 
 def packing_findings(

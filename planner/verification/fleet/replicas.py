@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.plans.fleet_plan import CAPACITY_TYPES, FleetPlan
+from planner.plans.fleet_columns import CAPACITY_TYPES
+from planner.plans.fleet_plan import FleetPlan
 from planner.problem.fleet import Fleet
 from planner.problem.offers import ROLES, Offers
 from planner.problem.tolerances import CHECKED_FLEET, CHECKED_SPLIT
@@ -155,7 +156,11 @@ def forbidden(asked: Asked, offers: Offers, each: Deployed) -> dict[str, Bools]:
     role = offers.role[each.offer]
     times = {
         "tpot_seconds": (offers.tpot_seconds[each.offer], want.tpot_seconds[w], role != PREFILL),
-        "ttft_seconds": (each.first_token, want.ttft_seconds[w], role != DECODE),
+        "time_to_first_token_seconds": (
+            each.first_token,
+            want.ttft_seconds[w],
+            role != DECODE,
+        ),
     }
     # What is not stated meets no limit: comparisons with NaN are false.
     broken = {
@@ -176,7 +181,7 @@ def forbidden(asked: Asked, offers: Offers, each: Deployed) -> dict[str, Bools]:
 
 REASONS = {
     "tpot_seconds": "a time per output token that the workload allows",
-    "ttft_seconds": "a time to the first token that the workload allows",
+    "time_to_first_token_seconds": "a time to the first token that the workload allows",
     "pool": "a region in which the workload may be served",
     "quality": "the quality that the workload asks for",
     "market": "no spot, which the workload does not allow or the pool does not have",
@@ -295,20 +300,41 @@ def row_findings(plan: FleetPlan, asked: Asked, offers: Offers, rows: Rows) -> I
     twice = np.zeros(len(table), dtype=bool)
     twice[first[times > 1]] = True
     yield from told("label", twice, rows.name, lambda _: "one row per deployment and period")
-    hours = asked.periods.hours[rows.period]
     expected: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
         "role": (table.role, offers.role[each.offer]),
         "gpus": (table.gpus, rows.taken),
         "requests_per_second": (table.requests_per_second, rows.rate * rows.count),
         "tpot_seconds": (table.tpot_seconds, offers.tpot_seconds[each.offer]),
-        "ttft_seconds": (table.ttft_seconds, _stated_first_token(asked, offers, each)),
+        "time_to_first_token_seconds": (
+            table.ttft_seconds,
+            _stated_first_token(asked, offers, each),
+        ),
+        "tokens_per_second": (
+            table.tokens_per_second,
+            rows.rate * rows.count * _tokens(asked, rows),
+        ),
         "starts": (table.starts, rows.starts),
-        "dollars": (table.dollars, each.own * rows.count * hours),
+        "gpus_per_replica": (table.gpus_per_replica, offers.gpus[each.offer]),
+        "quality": (table.quality, offers.quality[each.offer]),
     }
     for column, (found, right) in expected.items():
         wrong = differs(found, right)
         yield from told(column, wrong, _numbers(found, rows.name), _numbers(right))
+    own = table.has_own_price != np.isfinite(each.own)
+    yield from told("price_source", own, rows.name, lambda _: "where the price comes from")
     yield from _class_findings(plan, asked, rows)
+
+
+def _tokens(asked: Asked, rows: Rows) -> Floats:
+    """Return the output tokens of a request; NaN where they are not said, or none are written."""
+    fleet = asked.fleet
+    said = [
+        float(one.output_tokens)
+        if one.tokens_per_second is not None or not (one.deployments or fleet.deployments)
+        else np.nan
+        for one in fleet.workloads
+    ]
+    return np.where(rows.decode, np.array(said)[rows.each.workload], np.nan)
 
 
 def _always(text: str) -> Callable[[int], str]:

@@ -8,7 +8,8 @@ from itertools import combinations, islice, pairwise
 
 import numpy as np
 
-from planner.plans.fleet_plan import CAPACITY_TYPES, FleetPlan
+from planner.plans.fleet_columns import CAPACITY_TYPES
+from planner.plans.fleet_plan import FleetPlan
 from planner.problem.offers import Offers
 from planner.verification.check_plan import Finding
 from planner.verification.fleet.demand import (
