@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -134,12 +135,14 @@ def _worth_mixing(data: ModelData) -> Ints:
 
 def _taken(offers: Offers, rows: Ints) -> Offers:
     """Return some of the offers."""
-    columns = {
-        field.name: getattr(offers, field.name)[rows]
-        for field in fields(Offers)
-        if field.name != "label"
+    columns = {field.name: getattr(offers, field.name) for field in fields(Offers)}
+    taken: dict[str, Any] = {
+        name: tuple(values[row] for row in rows if values)
+        if isinstance(values, tuple)
+        else values[rows]
+        for name, values in columns.items()
     }
-    return replace(offers, label=tuple(offers.label[row] for row in rows), **columns)
+    return replace(offers, **taken)
 
 
 def _mixing(instance: Instance) -> Fleet | None:

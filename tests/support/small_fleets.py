@@ -115,7 +115,9 @@ def shuffled(fleet: Fleet, offers: Offers, seed: int) -> tuple[Fleet, Offers]:
     rows.sort(key=lambda row: workloads.index(int(offers.workload[row])))
     columns = {name: getattr(offers, name) for name in Offers.__slots__}
     taken = {
-        name: tuple(values[row] for row in rows) if name == "label" else values[np.array(rows)]
+        name: tuple(values[row] for row in rows if values)
+        if isinstance(values, tuple)
+        else values[np.array(rows)]
         for name, values in columns.items()
     }
     taken["workload"] = np.array([workloads.index(int(w)) for w in taken["workload"]])
