@@ -82,7 +82,7 @@ def test_any_name_of_a_fleet_is_the_same_in_every_output(seed, tmp_path):
     pictures = ("--plot", tmp_path / "u.svg", "--stack", tmp_path / "s.svg")
     assert flat(name) in flat(run("solve", file, "--folder", folder, *pictures))
     for table, columns in (
-        ("plan.csv", ("fleet", "workload", "pool")),
+        ("plan.csv", ("instance", "workload", "pool")),
         ("purchases.csv", ("pool",)),
         ("service.csv", ("workload",)),
     ):
