@@ -284,7 +284,7 @@ def blocks_of(resolved: ResolvedInstance, pool: int) -> Iterator[Block]:
             _formats(resolved), drafts
         ):
             timing = evaluate(Precision(weight_format, cache_format), drafting, gamma)
-            admissible = enough & resolved.launches(grid, drafting)
+            admissible = enough & resolved.launches(grid, drafting, weight_format)
             yield Block(supply, timing, grid, batches, admissible, pool, weights, kv, draft, gamma)
 
 

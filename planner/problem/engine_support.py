@@ -9,7 +9,7 @@ import numpy as np
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Booleans, Degrees, Engine, Split
 from planner.catalogue.profile import Profile
-from planner.catalogue.transformer import GroupedQuery, Transformer
+from planner.catalogue.transformer import Dense, GroupedQuery, Transformer
 from planner.errors import Problem, did_you_mean
 from planner.problem.instance import Instance
 from planner.terms.calibration import implementations
@@ -24,7 +24,11 @@ SPLITS: Mapping[Split, str] = {
 
 
 def launchable(
-    engine: Engine | None, llm: Transformer, degrees: Sequence[Degrees], own: bool | None = None
+    engine: Engine | None,
+    llm: Transformer,
+    degrees: Sequence[Degrees],
+    own: bool | None = None,
+    weights: str | None = None,
 ) -> Booleans:
     """Tell which deployments of a transformer an engine can launch.
 
@@ -38,6 +42,9 @@ def launchable(
         Tensor-, pipeline-, data- and expert-parallel degrees that broadcast together.
     own : bool or None
         Whether the transformer's own layers draft, or another transformer; None: nothing does.
+    weights : str, optional
+        Precision of the weights. Where the checkpoint is published in it, and in blocks that share
+        a scale, every rank must hold whole blocks.
     """
     tp, pp, dp, ep = degrees
     if engine is None:
@@ -46,7 +53,45 @@ def launchable(
     fits = engine.launches(tp, pp, dp, ep)
     for heads in {found.kv_heads for found in attentions if isinstance(found, GroupedQuery)}:
         fits = fits & engine.shares(tp, heads)
+    if weights == llm.weight_precision and llm.checkpoint is not None and llm.checkpoint.block:
+        fits = fits & whole_blocks(llm, max(llm.checkpoint.block), degrees)
     return fits if own is None else fits & engine.drafts(pp, dp, own=own)
+
+
+def whole_blocks(llm: Transformer, block: int, degrees: Sequence[Degrees]) -> Booleans:
+    """Tell where every rank holds whole blocks of quantised weights.
+
+    Engines split matrices by columns on the way in and by rows on the way out, and keep one scale
+    for a block: a rank with part of a block cannot read it (vLLM refuses such shards when it
+    loads them).
+
+    Parameters
+    ----------
+    llm : Transformer
+        What is served.
+    block : int
+        Rows or columns of weights that share a scale.
+    degrees : sequence of arrays of int
+        As for `launchable`.
+    """
+    tp, _, dp, ep = degrees
+    fits = np.ones(np.broadcast_shapes(tp.shape, dp.shape, ep.shape), dtype=bool)
+    for group in llm.layers:
+        heads, feedforward = group.attention, group.feedforward
+        if isinstance(heads, GroupedQuery):
+            held = np.maximum(heads.kv_heads // tp, 1) * np.gcd(heads.head_dim, heads.value_size)
+            fits = fits & _whole(heads.query_width, tp, block) & ((held % block == 0) | (tp == 1))
+        if isinstance(feedforward, Dense):
+            fits = fits & _whole(feedforward.width, tp, block)
+        elif feedforward is not None:
+            fits = fits & _whole(feedforward.width, tp * dp // ep, block)
+            fits = fits & _whole(feedforward.shared_width, tp, block)
+    return fits
+
+
+def _whole(width: int, ranks: Degrees, block: int) -> Booleans:
+    """Tell where ranks share out a width in whole blocks; alone, a rank has all of it."""
+    return np.asarray((ranks == 1) | (width % (ranks * block) == 0))
 
 
 def refusals(

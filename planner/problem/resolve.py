@@ -133,9 +133,15 @@ class ResolvedInstance:
         axes = (self.tensor_parallel, self.pipeline_parallel)
         return (*axes, self.data_parallel, self.expert_parallel)
 
-    def launches(self, degrees: Sequence[Degrees], draft: Drafting | None = None) -> Booleans:
+    def launches(
+        self,
+        degrees: Sequence[Degrees],
+        draft: Drafting | None = None,
+        weights: str | None = None,
+    ) -> Booleans:
         """Tell which tensor-, pipeline-, data- and expert-parallel degrees can be launched."""
-        return launchable(self.engine, self.llm, degrees, draft.own if draft else None)
+        own = draft.own if draft else None
+        return launchable(self.engine, self.llm, degrees, own, weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

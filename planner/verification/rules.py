@@ -50,7 +50,8 @@ def allowed(
 def launches(resolved: ResolvedInstance, decided: Decisions) -> Truths:
     """Tell whether the instance's engine, if it names one, can launch the deployments."""
     degrees = [degree.astype(np.int64) for degree in decided.degrees]
-    return np.broadcast_to(resolved.launches(degrees, decided.draft), degrees[0].shape)
+    starts = resolved.launches(degrees, decided.draft, decided.precision.weights)
+    return np.broadcast_to(starts, degrees[0].shape)
 
 
 def broken_limits(
