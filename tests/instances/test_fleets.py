@@ -70,7 +70,8 @@ def test_the_plan_is_the_expected_one(folder: Path) -> None:
 
 def test_there_are_shipped_fleets_and_each_says_what_it_shows() -> None:
     assert {folder.name for folder in FOLDERS} == {
-        *("day", "day-and-night", "deepseek-most-traffic", "melange", "qwen-two-kinds"),
+        *("day", "day-and-night", "deepseek-most-traffic"),
+        *("melange", "next-hour", "qwen-two-kinds"),
     }
     for folder in FOLDERS:
         assert (folder / "instance.yaml").read_text(encoding="utf-8").startswith("# ")
