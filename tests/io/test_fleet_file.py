@@ -562,7 +562,7 @@ def published():
 def test_whole_sample_of_the_other_tool(published):
     folder, rows = published
     fleet, offers = open_fleet(folder)
-    price = [pool.on_demand.dollars_per_gpu_hour for pool in fleet.pools]
+    price = [pool.on_demand.dollars_per_gpu_hour[0] for pool in fleet.pools]
     found = {
         (fleet.workloads[offers.workload[at]].name, offers.label[at]): (
             offers.gpus[at],
