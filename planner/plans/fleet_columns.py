@@ -21,8 +21,15 @@ Floats = NDArray[np.float64]
 
 MARKETS = ("reserved", "on-demand", "spot")
 """Ways of paying; a purchase's market is an index into these."""
+OWNED = "owned"
+"""What people call accelerators that are reserved at no cost: they are paid for already."""
 CAPACITY_TYPES = ("steady", "spot")
 """What a replica runs on: accelerators that stay (reserved or on demand), or spot."""
+
+
+def market_word(market: int, dollars: Floats) -> str:
+    """Return what people call purchases of one way of paying, by what each of them costs."""
+    return OWNED if market == 0 and not dollars.any() else MARKETS[market]
 
 
 def replica_columns(plan: FleetPlan) -> dict[str, Column]:

@@ -2,8 +2,11 @@
 
 import csv
 import os
+import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import fleet_candidates
 import pytest
@@ -277,3 +280,10 @@ def test_the_azure_week_is_a_week_of_three_workloads_on_four_pools() -> None:
     fleet = azure_week(Path(DATA) / DEMAND)
     assert (len(fleet.periods), len(fleet.workloads), len(fleet.pools)) == (168, 3, 4)
     assert len({period.name for period in fleet.periods}) == 168
+
+
+def test_what_is_owned_is_called_so(run: Callable[..., Any]) -> None:
+    shown = run("solve", FLEETS / "next-hour").out
+    assert re.search(r"pool +are +owned +in use", shown)
+    assert "reserved" not in shown
+    assert "reserved" in run("solve", FLEETS / "day-and-night").out

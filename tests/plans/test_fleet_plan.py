@@ -343,7 +343,7 @@ def test_the_screen_says_how_far_a_plan_is_proved():
     _, _, plan = fleet_plans.classy()
     assert "(proved optimal)" in shown(plan)
     late = replace(plan, status="time_limit", bound=13.3, gap=0.05)
-    assert "(not proved in time; at most 5 % too dear)" in shown(late)
+    assert "(not proved; at most 5 % too dear)" in shown(late)
     unknown = replace(plan, status="time_limit", bound=np.nan, gap=np.nan)
     assert "(nothing proved in time)" in shown(unknown)
     assert "no plan is below" not in shown(unknown)

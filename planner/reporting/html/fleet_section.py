@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.io.output import cell
-from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS, market_word
 from planner.plans.fleet_plan import FleetPlan, Floats, Ints
 from planner.problem.tolerances import PROVED
 from planner.reporting import number_format
@@ -224,7 +224,7 @@ def _bought_in(plan: FleetPlan, pool: int) -> str:
     """Say how many accelerators are bought in each way of paying."""
     rows = plan.purchases
     told = []
-    for market, name in enumerate(MARKETS):
+    for market in range(len(MARKETS)):
         mine = (rows.pool == pool) & (rows.market == market)
         if not mine.any():
             continue
@@ -233,7 +233,7 @@ def _bought_in(plan: FleetPlan, pool: int) -> str:
         else:
             amounts = np.zeros(len(plan.periods))
             amounts[rows.period[mine]] = rows.gpus[mine]
-        told.append(f"{_span(amounts)} {name}")
+        told.append(f"{_span(amounts)} {market_word(market, rows.dollars[mine])}")
     return ", ".join(told) or "none"
 
 

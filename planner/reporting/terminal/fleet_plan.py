@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS
+from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS, market_word
 from planner.plans.fleet_plan import FleetPlan, Floats, Ints, Traffic
 from planner.problem.tolerances import PROVED, ROUNDING
 from planner.reporting.number_format import per_cent
@@ -65,14 +65,14 @@ def _proof(plan: FleetPlan) -> str:
         return "proved optimal" if plan.gap <= PROVED else f"proved within {per_cent(plan.gap)}"
     if math.isnan(plan.gap):
         return "nothing proved in time"
-    return f"not proved in time; at most {per_cent(plan.gap)} too dear"
+    return f"not proved; at most {per_cent(plan.gap)} too dear"
 
 
 def _proof_of_most(plan: FleetPlan, traffic: Traffic) -> str:
     if plan.status == "optimal":
         near = "most" if traffic.gap <= PROVED else f"most within {per_cent(traffic.gap)}"
         return f"proved {near}"
-    return f"not proved in time; at most {per_cent(traffic.gap)} more"
+    return f"not proved; at most {per_cent(traffic.gap)} more"
 
 
 def _cost(plan: FleetPlan) -> Table:
@@ -237,11 +237,13 @@ def _pools(plan: FleetPlan) -> list[RenderableType]:
     bought = _bought(plan)
     worth = _peak_prices(plan)
     markets = [m for m in range(len(MARKETS)) if bought.gpus[m].any()]
+    paid = plan.purchases
+    names = [market_word(m, paid.dollars[paid.market == m]).replace("-", "\n") for m in markets]
     table = plain_table(
         "Pools",
         ("pool", False),
         ("there\nare", True),
-        *((MARKETS[market].replace("-", "\n"), True) for market in markets),
+        *((name, True) for name in names),
         ("in use", True),
         ("of\nbought", True),
         ("dollars", True),
