@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
-
 import numpy as np
 
 from planner.analysis.fleet.changes import with_workloads
@@ -15,7 +12,7 @@ from planner.candidates.fleet.model_data import ModelData
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.errors import InputError
 from planner.formulations.fleet_method import LARGEST_MILP
-from planner.io.long_form import long_form
+from planner.io.as_fleet import as_fleet
 from planner.plans.fleet_plan import FleetPlan
 from planner.plans.plan import Plan
 from planner.problem.fleet import ANY, Fleet
@@ -57,7 +54,7 @@ def mixed_plan(
         return None
     offers = offers_of(fleet, shortlists=shortlists)
     data = build_model_data(fleet, offers)
-    found = solve_fleet(fleet, _taken(offers, data.choices.offer[_worth_mixing(data)]))
+    found = solve_fleet(fleet, offers.take(data.choices.offer[_worth_mixing(data)]))
     return found if _saves(found, plan.dollars_per_hour or 0.0) else None
 
 
@@ -133,22 +130,8 @@ def _worth_mixing(data: ModelData) -> Ints:
     return np.sort(order[rate[order] > best])
 
 
-def _taken(offers: Offers, rows: Ints) -> Offers:
-    """Return some of the offers."""
-    columns = {field.name: getattr(offers, field.name) for field in fields(Offers)}
-    taken: dict[str, Any] = {
-        name: tuple(values[row] for row in rows if values)
-        if isinstance(values, tuple)
-        else values[rows]
-        for name, values in columns.items()
-    }
-    return replace(offers, **taken)
-
-
 def _mixing(instance: Instance) -> Fleet | None:
-    content = instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    content |= {"max_deployments": ANY, "solver": {"time_limit_seconds": SECONDS}}
     try:
-        return Fleet.model_validate(long_form(content, fleet=True).value)
+        return as_fleet(instance, max_deployments=ANY, solver={"time_limit_seconds": SECONDS})
     except InputError:
         return None

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY, Part
+from planner.problem.instance import LARGEST_COUNT, LARGEST_QUANTITY
+from planner.problem.part import Part
 from planner.units import quantity
 
 HUNDRED = 100.0

@@ -23,7 +23,6 @@ from planner.problem.instance import (
     Fraction,
     Imbalance,
     Name,
-    Part,
     Quality,
     Redundant,
     Roles,
@@ -36,6 +35,7 @@ from planner.problem.instance import (
     as_part,
     reckonable,
 )
+from planner.problem.part import Part, Question
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 """A key that refers to a name, or to a quantile."""
@@ -334,7 +334,7 @@ class FleetSolver(Part):
     """Gap between plan and bound at which to stop; 0 proves the optimum."""
 
 
-class Fleet(Part):
+class Fleet(Question):
     """Asks which replicas of which deployments, where and when, cost least."""
 
     name: Name

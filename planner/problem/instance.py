@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PrivateAttr,
     WithJsonSchema,
 )
 
 from planner.errors import CONTROLS
+from planner.problem.part import Part, Question
 from planner.units import quantity
 
 LARGEST_COUNT = 10_000_000
@@ -50,42 +47,27 @@ def reckonable(value: float) -> float:
     return value
 
 
-def _in(dimension: str) -> Any:
-    """Accept plain numbers and strings with a unit of `dimension`; insist on positive ones."""
-    number = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_QUANTITY}
+def _in(dimension: str, *, zero: bool = False) -> Any:
+    """Accept plain numbers and strings with a unit of `dimension`, above 0 or from `zero` on."""
+    lowest, bound = ("minimum", "ge") if zero else ("exclusiveMinimum", "gt")
+    number = {"type": "number", lowest: 0, "maximum": LARGEST_QUANTITY}
+    limits: dict[str, Any] = {bound: 0, "le": LARGEST_QUANTITY}
     return [
         BeforeValidator(lambda value: None if value is None else quantity(value, dimension)),
-        Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
-        AfterValidator(reckonable),
-        WithJsonSchema({"anyOf": [number, {"type": "string"}]}),
-    ]
-
-
-def _from_zero(dimension: str) -> Any:
-    """Accept plain numbers and strings with a unit of `dimension`, 0 among them."""
-    number = {"type": "number", "minimum": 0, "maximum": LARGEST_QUANTITY}
-    return [
-        BeforeValidator(lambda value: None if value is None else quantity(value, dimension)),
-        Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
+        Field(allow_inf_nan=False, **limits),
         AfterValidator(reckonable),
         WithJsonSchema({"anyOf": [number, {"type": "string"}]}),
     ]
 
 
 Seconds = Annotated[float, *_in("seconds")]
-SecondsOrNone = Annotated[float, *_from_zero("seconds")]
-Watts = Annotated[float, *_from_zero("watts")]
+SecondsOrNone = Annotated[float, *_in("seconds", zero=True)]
+Watts = Annotated[float, *_in("watts", zero=True)]
 Bytes = Annotated[float, *_in("bytes")]
 BytesPerSecond = Annotated[float, *_in("bytes per second")]
 TokensPerSecond = Annotated[float, *_in("tokens per second")]
 DollarsPerHour = Annotated[float, *_in("dollars per hour")]
-DollarsOrNothing = Annotated[
-    float,
-    BeforeValidator(lambda value: None if value is None else quantity(value, "dollars per hour")),
-    Field(ge=0, le=LARGEST_QUANTITY, allow_inf_nan=False),
-    AfterValidator(reckonable),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
-]
+DollarsOrNothing = Annotated[float, *_in("dollars per hour", zero=True)]
 Dollars = Annotated[
     float,
     Field(gt=0, le=LARGEST_QUANTITY, allow_inf_nan=False, strict=True),
@@ -143,14 +125,6 @@ Roles = Annotated[
     BeforeValidator(_one_role),
     WithJsonSchema({"enum": ["colocated", "decode"]}),
 ]
-
-
-class Part(BaseModel):
-    """A frozen part of an instance; keys it does not know are errors."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
 
 
 class Draft(Part):
@@ -353,15 +327,8 @@ SWEEP_SCHEMA: dict[str, Any] = {
 }
 
 
-def _describe_sweep(schema: dict[str, Any]) -> None:
-    """Tell editors of the one key that a file may have and an instance does not."""
-    schema["properties"][SWEEP] = SWEEP_SCHEMA
-
-
-class Instance(Part):
+class Instance(Question):
     """Asks which deployment of this workload on these pools is best."""
-
-    model_config = ConfigDict(json_schema_extra=_describe_sweep)
 
     name: Name
     """Name of the instance; it stands in the first column of the plan."""
@@ -400,26 +367,6 @@ class Instance(Part):
     vLLM in a CUDA graph."""
     solver: Solver = Solver()
     """Which solver proves the plan."""
-    _swept: dict[str, Any] = PrivateAttr(default_factory=dict)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare what is asked; how the instance came about does not count."""
-        return isinstance(other, Instance) and self.__dict__ == other.__dict__
-
-    def __hash__(self) -> int:
-        """Agree with equality; as ever, mappings such as a table of qualities cannot be hashed."""
-        return hash(tuple(self.__dict__.values()))
-
-    @property
-    def swept(self) -> dict[str, Any]:
-        """Field to value of what a sweep set, in the sweep's order; empty without a sweep."""
-        return dict(self._swept)
-
-    def at(self, swept: Mapping[str, Any]) -> Instance:
-        """Return the same instance as the point of a sweep that set these fields."""
-        point = self.model_copy()
-        point._swept = dict(swept)
-        return point
 
     @property
     def aim(self) -> Objective:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +54,14 @@ class Offers:
 
     def __len__(self) -> int:
         return len(self.workload)
+
+    def take(self, rows: Ints) -> Offers:
+        """Return some rows, in their order."""
+        columns = {field.name: getattr(self, field.name) for field in fields(Offers)}
+        taken: dict[str, Any] = {
+            name: tuple(values[row] for row in rows if values)
+            if isinstance(values, tuple)
+            else values[rows]
+            for name, values in columns.items()
+        }
+        return Offers(**taken)

@@ -82,10 +82,11 @@ def _needs(fleet: Fleet, offers: Offers) -> tuple[Bools, Bools]:
 
 def _mean_prices(ways: Sequence[OnDemand | Spot | None], when: Horizon) -> Floats:
     """(P,) prices in the mean of the horizon's hours; NaN where not on offer."""
-    return np.asarray([NAN if way is None else _mean_price(way, when) for way in ways])
+    return np.asarray([NAN if way is None else mean_price(way, when) for way in ways])
 
 
-def _mean_price(way: OnDemand | Spot, when: Horizon) -> float:
+def mean_price(way: OnDemand | Spot, when: Horizon) -> float:
+    """Return what an accelerator costs in $/h in the mean of the horizon's hours."""
     prices = way.dollars_per_gpu_hour
     if len(prices) == 1:
         return prices[0]
@@ -107,7 +108,7 @@ def _price_factors(
     for market, ways in enumerate(both):
         for row, way in zip(found[market], ways, strict=True):
             if way is not None:
-                row[:] = _by_period(way.dollars_per_gpu_hour, when) / _mean_price(way, when)
+                row[:] = _by_period(way.dollars_per_gpu_hour, when) / mean_price(way, when)
     return found
 
 

@@ -18,11 +18,12 @@ from planner.candidates.table import Candidates, label_of
 from planner.catalogue.own_files import is_own_file
 from planner.errors import InputError, Problem
 from planner.problem.fleet import Fleet, FleetWorkload
-from planner.problem.instance import Instance, Pool, Workload
+from planner.problem.instance import Instance, Pool
 from planner.problem.label import layout_of
 from planner.problem.offers import Deployment, Floats, Ints, Offers
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.problem.tolerances import ROUNDING
+from planner.problem.workload_question import workload_question
 
 Key = tuple[float, float, float]
 """Most seconds per token, most seconds to the first token, and the round trip in the latter."""
@@ -240,29 +241,10 @@ def _physics(workload: FleetWorkload) -> str:
 
 
 def _instance(fleet: Fleet, workload: FleetWorkload, pools: Iterable[str]) -> Instance:
-    """Return the resolved instance of one workload on one accelerator of each kind."""
-    return Instance(
-        name=workload.name,
-        workload=Workload(
-            transformer=workload.transformer or "",
-            input_tokens=workload.input_tokens,
-            output_tokens=workload.output_tokens,
-            tokens_per_second_per_request=workload.tokens_per_second_per_request,
-            time_to_first_token_seconds=workload.time_to_first_token_seconds,
-            drafts=workload.drafts,
-            expert_imbalance=workload.expert_imbalance,
-            redundant_experts=workload.redundant_experts,
-            roles=workload.roles,
-        ),
-        # Prices are the fleet's own: any number will do here, and none is looked up.
-        pools=tuple(Pool(accelerator=name, dollars_per_gpu_hour=1.0) for name in pools),
-        search=workload.search,
-        quality=workload.quality,
-        engine=workload.engine,
-        usable_memory_fraction=workload.usable_memory_fraction,
-        collectives=workload.collectives,
-        profile=fleet.profile,
-    )
+    """Return the question of one workload on one accelerator of each kind."""
+    # Prices are the fleet's own: any number will do here, and none is looked up.
+    named = (Pool(accelerator=name, dollars_per_gpu_hour=1.0) for name in pools)
+    return workload_question(fleet, workload, named)
 
 
 def _in_fleet(problem: Problem, w: int, pools: Sequence[int]) -> Problem:

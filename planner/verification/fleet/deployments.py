@@ -10,11 +10,12 @@ import numpy as np
 from planner.errors import InputError
 from planner.plans.fleet_plan import FleetPlan
 from planner.problem.fleet import Fleet, FleetWorkload
-from planner.problem.instance import Instance, Pool, Workload
+from planner.problem.instance import Instance, Pool
 from planner.problem.label import label
 from planner.problem.offers import Deployment, Offers
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, resolve
 from planner.problem.tolerances import CHECKED
+from planner.problem.workload_question import lone_workload, workload_question
 from planner.terms.forward_pass import Precision
 from planner.verification import rules
 from planner.verification.check_plan import Finding
@@ -71,7 +72,7 @@ def _once(plan: FleetPlan, fleet: Fleet, rows: list[int]) -> list[int]:
 
 def _physics(workload: FleetWorkload) -> str:
     """Name what times and memory of a workload's deployments follow from."""
-    return repr(_workload(workload)) + repr(
+    return repr(lone_workload(workload)) + repr(
         (
             workload.search,
             workload.quality,
@@ -82,32 +83,10 @@ def _physics(workload: FleetWorkload) -> str:
     )
 
 
-def _workload(workload: FleetWorkload) -> Workload:
-    return Workload(
-        transformer=workload.transformer or "",
-        input_tokens=workload.input_tokens,
-        output_tokens=workload.output_tokens,
-        tokens_per_second_per_request=workload.tokens_per_second_per_request,
-        time_to_first_token_seconds=workload.time_to_first_token_seconds,
-        drafts=workload.drafts,
-        expert_imbalance=workload.expert_imbalance,
-        redundant_experts=workload.redundant_experts,
-        roles=workload.roles,
-    )
-
-
 def _instance(fleet: Fleet, workload: FleetWorkload, accelerator: str) -> Instance:
     """Return the question of one replica on one accelerator; prices do not matter to it."""
-    return Instance(
-        name=workload.name,
-        workload=_workload(workload),
-        pools=(Pool(accelerator=accelerator, dollars_per_gpu_hour=1.0),),
-        search=workload.search,
-        quality=workload.quality,
-        engine=workload.engine,
-        usable_memory_fraction=workload.usable_memory_fraction,
-        collectives=workload.collectives,
-        profile=fleet.profile,
+    return workload_question(
+        fleet, workload, [Pool(accelerator=accelerator, dollars_per_gpu_hour=1.0)]
     )
 
 
