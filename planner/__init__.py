@@ -12,15 +12,16 @@ from planner.version import __version__
 
 if TYPE_CHECKING:
     from planner.analysis.estimate import estimate
-    from planner.analysis.explanation.explain import Explanation, explain
+    from planner.analysis.explain import explain
+    from planner.analysis.explanation.explain import Explanation
+    from planner.analysis.fleet.explain import FleetExplanation
     from planner.analysis.frontier import Frontier, frontier
     from planner.analysis.session import Session, session
     from planner.api import solve
     from planner.batch.run import solve_many
     from planner.errors import PlannerError
     from planner.infeasibility.diagnosis import Diagnosis, diagnose
-    from planner.io.instance_file import read_instances
-    from planner.io.read import read_instance
+    from planner.io.instance_file import read_instance, read_instances
     from planner.plans.fleet_plan import FleetPlan
     from planner.plans.plan import Plan
     from planner.plans.read_csv import read_plans
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Diagnosis": "planner.infeasibility.diagnosis",
     "Explanation": "planner.analysis.explanation.explain",
+    "FleetExplanation": "planner.analysis.fleet.explain",
     "Fleet": "planner.problem.fleet",
     "FleetPlan": "planner.plans.fleet_plan",
     "Frontier": "planner.analysis.frontier",
@@ -45,10 +47,10 @@ _HOMES = {
     "check_plan": "planner.verification.check_plan",
     "diagnose": "planner.infeasibility.diagnosis",
     "estimate": "planner.analysis.estimate",
-    "explain": "planner.analysis.explanation.explain",
+    "explain": "planner.analysis.explain",
     "frontier": "planner.analysis.frontier",
     "read_fleet_plan": "planner.plans.read_fleet",
-    "read_instance": "planner.io.read",
+    "read_instance": "planner.io.instance_file",
     "read_instances": "planner.io.instance_file",
     "read_plans": "planner.plans.read_csv",
     "report": "planner.reporting",
@@ -62,6 +64,7 @@ __all__ = [
     "Diagnosis",
     "Explanation",
     "Fleet",
+    "FleetExplanation",
     "FleetPlan",
     "Frontier",
     "Instance",

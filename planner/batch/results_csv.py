@@ -12,14 +12,13 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
-from planner.batch.resume import Earlier, LockFile, cells, marker_of
+from planner.batch.resume import Earlier, LockFile, first_cells, marker_of
 from planner.errors import OutputError, reason_of
-from planner.io.output import csv_lines, header
-from planner.plans.plan import COLUMNS, TIME_COLUMNS, Plan
+from planner.io.output import header
+from planner.plans.plan import COLUMNS, TIME_COLUMNS, Plan, rewritten
 from planner.problem.tolerances import RELAXED
 
 NO_FILES = tuple(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
@@ -30,9 +29,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class ResultsFile:
     """The CSV of plans of one batch.
 
-    Rows are written as they come, each whole and at once, and put in the order of the batch in the
-    end. Until then a marker stands beside the file, which says that the batch is not finished.
-    Memory is 24 bytes a row. What is no file (/dev/stdout, a pipe) gets rows as they come, and
+    Plans are written as they come, all rows of each at once, and put in the order of the batch in
+    the end. Until then a marker stands beside the file, which says that the batch is not finished.
+    Memory is 24 bytes a plan. What is no file (/dev/stdout, a pipe) gets rows as they come, and
     neither order nor marker.
 
     Parameters
@@ -47,7 +46,7 @@ class ResultsFile:
     Attributes
     ----------
     rows_written, rows_kept : int
-        Rows of this run, and of an earlier one that were kept.
+        Plans of this run, and of an earlier one that were kept.
     statuses : Counter of str
         How many plans of either kind have each status.
 
@@ -80,7 +79,7 @@ class ResultsFile:
         self._earlier: Earlier | None = None
         self._total = self._end = 0  # Whole rows in the file, and where they end.
         try:
-            if _passes_on(path):
+            if passes_on(path):
                 self._open_stream(resume)
             else:
                 self._open_file(resume)
@@ -152,7 +151,7 @@ class ResultsFile:
         OutputError
             Where it cannot be written; the file then holds the rows before it.
         """
-        self._write(order, self._encoded(plan.to_row()))
+        self._write(order, self._encoded(plan.to_lines()))
         self.rows_written += 1
         self.statuses[plan.status] += 1
 
@@ -180,7 +179,7 @@ class ResultsFile:
         Returns
         -------
         dict of str to str
-            The row.
+            Its row; of a fleet's plan the first one.
 
         Raises
         ------
@@ -194,7 +193,7 @@ class ResultsFile:
             raise KeyError(digest if kept is None else min(changed.keys() - set(COLUMNS)))
         place, old, row = kept
         row |= changed
-        new = self._encoded(row)
+        new = self._encoded(rewritten(old.decode(), changed))
         if new == old:
             self._note(order, place, len(old))
         else:
@@ -231,16 +230,17 @@ class ResultsFile:
         if self._marker is not None:
             self._marker.leave()
 
-    def _encoded(self, row: dict[str, Any]) -> bytes:
-        line = csv_lines([row | dict.fromkeys(self._left_out, "")], COLUMNS)
-        return line.encode(errors="backslashreplace")  # A file's name need not be text.
+    def _encoded(self, lines: str) -> bytes:
+        if self._left_out:
+            lines = rewritten(lines, dict.fromkeys(self._left_out, ""))
+        return lines.encode(errors="backslashreplace")  # A file's name need not be text.
 
     def _kept(self, digest: str) -> tuple[int, bytes, dict[str, str]] | None:
         found = self._earlier.find(digest) if self._earlier else None
         if found is None:
             return None
         old = self._read(*found)
-        row = cells(old)
+        row = first_cells(old)
         return (found[0], old, row) if row and row["instance_digest"] == digest else None
 
     def _read(self, place: int, length: int) -> bytes:
@@ -318,7 +318,7 @@ def refuse_unfinished(path: str | Path) -> None:
         Where that is so.
     """
     real = Path(os.path.realpath(path))
-    if _passes_on(path) or not marker_of(real).exists():
+    if passes_on(path) or not marker_of(real).exists():
         return
     try:
         marker = LockFile(real, str(path))
@@ -339,7 +339,7 @@ def _unfinished(shown: str, total: int) -> OutputError:
     )
 
 
-def _passes_on(path: str | Path) -> bool:
+def passes_on(path: str | Path) -> bool:
     """Whether what is written there goes elsewhere, so that it cannot be read or put in order."""
     path = Path(path)
     if path.absolute().parent in NO_FILES:

@@ -8,7 +8,7 @@ import time
 import weakref
 from array import array
 from collections.abc import Iterator
-from io import FileIO
+from io import FileIO, StringIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -127,7 +127,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class Earlier:
-    """What a CSV holds already: rows that need no solving again by digest, 24 bytes for each.
+    """What a CSV holds already: plans that need no solving again by digest, 24 bytes for each.
+
+    A fleet's plan has several rows, which stand together; its column `rows` says how many.
 
     Parameters
     ----------
@@ -146,18 +148,17 @@ class Earlier:
 
     def __init__(self, csv_file: Path, shown: str) -> None:
         self.end = 0
-        """Bytes of whole rows, with the header; 0 where not even the header is whole."""
+        """Bytes of whole plans, with the header; 0 where not even the header is whole."""
         self.total = 0
-        """Number of whole rows."""
+        """Number of whole plans."""
         digests, places, lengths = array("q"), array("q"), array("q")
-        for place, row in _whole_rows(csv_file, shown):
-            self.end = place + len(row)
+        for place, rows, found in _whole_plans(_whole_rows(csv_file, shown)):
+            self.end = place + len(rows)
             self.total += place > 0
-            found = cells(row)
-            if place and found and _worth_keeping(found):
+            if found and _worth_keeping(found):
                 digests.append(hash(found["instance_digest"]))
                 places.append(place)
-                lengths.append(len(row))
+                lengths.append(len(rows))
         order = np.argsort(np.asarray(digests), kind="stable")
         self._digests, self._places, self._lengths = (
             np.asarray(column)[order] for column in (digests, places, lengths)
@@ -178,13 +179,39 @@ def _worth_keeping(row: dict[str, str]) -> bool:
     return row["planner_version"] == __version__ and row["status"] in PROVED
 
 
-def cells(row: bytes) -> dict[str, str] | None:
-    """Return the cells of an encoded row by column, or None where it is no row of plans."""
+def first_cells(rows: bytes) -> dict[str, str] | None:
+    """Return the cells of the first of some encoded rows by column; None where it is no plan's."""
     try:
-        (values,) = csv.reader([row.decode()], strict=True)
+        values = next(csv.reader(StringIO(rows.decode(), newline=""), strict=True))
         return dict(zip(COLUMNS, values, strict=True))
-    except (ValueError, csv.Error):
+    except (ValueError, csv.Error, StopIteration):
         return None
+
+
+_SHARED = ("instance_digest", "source", "sweep", "rows")
+"""Columns by which rows of one plan are known to belong together."""
+
+
+def _whole_plans(
+    rows: Iterator[tuple[int, bytes]],
+) -> Iterator[tuple[int, bytes, dict[str, str] | None]]:
+    """Yield place and bytes of the header and of each whole plan, with its first row's cells.
+
+    A row that is no plan's stands for itself. Where the rows of a plan break off, they are left
+    out.
+    """
+    plan, head, start = b"", None, 0
+    left = 0
+    for place, row in rows:
+        found = first_cells(row) if place else None
+        same = left and found and head and all(found[key] == head[key] for key in _SHARED)
+        if not same:
+            plan, head, start = b"", found, place
+            left = int(found["rows"]) if found and found["rows"].isdigit() else 1
+        plan += row
+        left -= 1
+        if left <= 0:
+            yield start, plan, head
 
 
 def _whole_rows(csv_file: Path, shown: str) -> Iterator[tuple[int, bytes]]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from planner.batch.executors import WorkerPool, dask_cluster, executed, processes, run
 from planner.batch.results_csv import ResultsFile
-from planner.batch.tasks import Task, Tasks, swept_of
+from planner.batch.tasks import Task, Tasks
 from planner.batch.worker import Settings
 from planner.errors import InputError
 from planner.plans.plan import Plan, swept_text
+from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
 
 SECONDS = 600.0
@@ -22,7 +23,7 @@ WINDOW = 1000
 
 
 def solve_many(
-    instances: Iterable[Instance | str | Path],
+    instances: Iterable[Instance | Fleet | str | Path],
     *,
     executor: Executor | None = None,
     jobs: int | None = None,
@@ -33,7 +34,7 @@ def solve_many(
 
     Parameters
     ----------
-    instances : iterable of Instance, str or Path
+    instances : iterable of Instance, Fleet, str or Path
         Instances, or the files to read them from; a file that sweeps is as many as it has points.
     executor : Executor, optional
         Who works: any `concurrent.futures.Executor`. Left out: processes of this machine, which is
@@ -134,6 +135,4 @@ def _kept(results_file: ResultsFile, number: int, task: Task) -> dict[str, str] 
     digest = instance.digest
     if not results_file.kept(digest, instance.solver.relative_gap):
         return None
-    return results_file.keep(
-        number, digest, source=task.source, sweep=swept_text(swept_of(instance))
-    )
+    return results_file.keep(number, digest, source=task.source, sweep=swept_text(instance.swept))

@@ -11,13 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from planner.errors import InputError, PlannerError, Problem, reason_of
-from planner.io.fleet.fleet_file import fleet_of
-from planner.io.instance_file import IN_FOLDER, LINES, SUFFIXES, read_text
-from planner.io.long_form import is_fleet
-from planner.io.sweep import ASKS_FOR_MORE, Sweep, sweep
+from planner.io.sweep import Sweep, sweep
+from planner.io.text_file import IN_FOLDER, LINES, SUFFIXES, read_text
 from planner.io.yaml_json import Source
 from planner.plans.plan import Plan, swept_text
 from planner.problem.fleet import Fleet
@@ -62,21 +60,7 @@ class Task:
             raise self.problem
         if self.given is not None:
             return self.given
-        found = self._opened()
-        return found if isinstance(found, Fleet) else found[self.point]
-
-    def one_deployment(self) -> Instance:
-        """Return the instance where it asks for one deployment of one workload.
-
-        Raises
-        ------
-        InputError
-            With every problem of it, or where it asks for more.
-        """
-        found = self.instance()
-        if isinstance(found, Instance):
-            return found
-        raise InputError(replace(ASKS_FOR_MORE, file=self.file, line=self.line))
+        return self.sweep()[self.point]
 
     def sweep(self) -> Sweep:
         """Return all instances of the text.
@@ -86,18 +70,12 @@ class Task:
         InputError
             With every problem that is one at every point.
         """
-        found = self._opened()
-        if isinstance(found, Fleet):
-            raise InputError(replace(ASKS_FOR_MORE, file=self.file, line=self.line))
-        return found
-
-    def _opened(self) -> Sweep | Fleet:
         return _opened(self.text, self.file, self.line or 1, self.folder)
 
     def name(self) -> tuple[str, str]:
         """Return what a row calls an instance that was not solved, and what swept it, if known."""
         if self.given is not None:
-            return self.given.name, swept_text(swept_of(self.given))
+            return self.given.name, swept_text(self.given.swept)
         if SWEEP in self.text:
             with suppress(InputError):
                 found = self.sweep()
@@ -106,17 +84,10 @@ class Task:
         return self.source, ""
 
 
-def swept_of(instance: Instance | Fleet) -> dict[str, Any]:
-    """Return what a sweep set in an instance; nothing of a fleet, which none makes."""
-    return instance.swept if isinstance(instance, Instance) else {}
-
-
 @lru_cache(maxsize=4)
-def _opened(text: str, file: str, line: int, folder: str) -> Sweep | Fleet:
+def _opened(text: str, file: str, line: int, folder: str) -> Sweep:
     """Parse a text once for all points of its sweep."""
-    source, home = Source(text, file, line), Path(folder)
-    many = SWEEP not in source.value and is_fleet(source.value)
-    return fleet_of(source, home) if many else sweep(source, home)
+    return sweep(Source(text, file, line), Path(folder))
 
 
 def failure(task: Task, error: PlannerError | str) -> Plan:

@@ -65,9 +65,9 @@ def answer(task: Task, settings: Settings) -> Plan:
             shortlists = _tables.setdefault(settings.cache, ShortlistCache(settings.cache))
             instance = task.instance()
             if isinstance(instance, Fleet):
-                plan = summary_row(instance, solve(_limited(instance, settings)))
-            else:
-                plan = solve(_limited(instance, settings), shortlists=shortlists)
+                solved = solve(_limited(instance, settings))
+                return summary_row(instance, solved, task.source)
+            plan = solve(_limited(instance, settings), shortlists=shortlists)
     except PlannerError as error:
         return failure(task, error)
     except MemoryError:

@@ -32,7 +32,16 @@ def batch(
             "(.jsonl), or - for such lines, or paths, from standard input."
         ),
     ],
-    csv: Annotated[Path, typer.Option(metavar="FILE", help="Write one row per instance.")],
+    csv: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Write the rows of every plan: one, or those of a fleet's plan."
+        ),
+    ],
+    summary: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="In the end write one row per instance here."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes. Default: one per core."),
@@ -70,15 +79,19 @@ def batch(
     """
     from planner.batch.results_csv import ResultsFile
     from planner.batch.run import workers, write_plans
+    from planner.batch.summary_csv import write_summary
     from planner.batch.tasks import Tasks, find_instances
     from planner.batch.worker import Settings
-    from planner.cli.outputs import check_places
+    from planner.cli.outputs import check_apart, check_places
     from planner.cli.progress import Progress
 
     memory = None if memory_per_job is None else _bytes(memory_per_job)
     files = find_instances(paths)
-    if not _holds_plans(csv):
-        check_places((), (), map(Path, files), [csv])
+    inside = [] if _holds_plans(csv) else [csv]
+    check_places([] if summary is None else [summary], (), map(Path, files), inside)
+    if summary is not None:
+        _insist_on_file(csv)
+        check_apart([csv, summary], ())
     tasks = Tasks(files)
     folder = None if cache is None else str(cache)
     settings = Settings(time_limit_per_instance, folder, memory)
@@ -91,6 +104,8 @@ def batch(
         Progress(tasks, quiet) as shown,
     ):
         write_plans(tasks, results_file, worker_pool, shown.tell)
+    if summary is not None:
+        write_summary(csv, summary)
     shown.sum_up(csv)
     raise typer.Exit(exit_code(results_file.statuses))
 
@@ -105,6 +120,18 @@ def _holds_plans(csv: Path) -> bool:
             return stream.readline() == header(COLUMNS).encode()
     except OSError:
         return False
+
+
+def _insist_on_file(csv: Path) -> None:
+    """Refuse a summary of plans that go into a pipe, where they cannot be read again."""
+    from planner.batch.results_csv import passes_on
+    from planner.errors import InputError, Problem
+
+    if passes_on(csv):
+        fix = "Name a file, or leave --summary out."
+        raise InputError(
+            Problem("--csv with a file, of which it is made", str(csv), "--summary", fix)
+        )
 
 
 def _bytes(text: str) -> int:

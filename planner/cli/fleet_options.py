@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from planner.io.opened_fleet import OpenedFleet
     from planner.problem.fleet import Fleet
     from planner.problem.offers import Offers
 
@@ -64,21 +64,18 @@ AS_ASKED = How(None, None, None)
 
 
 @contextmanager
-def at_work(
-    path: Path, asked: Fleet, offers: Offers | None, quiet: bool
-) -> Iterator[tuple[Offers, Tell]]:
+def at_work(opened: OpenedFleet, asked: Fleet, quiet: bool) -> Iterator[tuple[Offers, Tell]]:
     """Yield what is on offer, and whom to tell how far the work is.
 
     What turns out to be wrong on the way is placed in the fleet's file.
     """
     from planner.errors import InputError
-    from planner.io.fleet.fleet_file import located
 
     try:
-        with _progress(asked.name, quiet) as tell:
-            yield offered(asked, tell) if offers is None else offers, tell
+        with progress_line(asked.name, quiet) as tell:
+            yield offered(asked, tell) if opened.offers is None else opened.offers, tell
     except InputError as error:
-        raise InputError(located(error.problems, path)) from None
+        raise InputError(opened.located(error.problems)) from None
 
 
 def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
@@ -93,7 +90,7 @@ def offered(asked: Fleet, tell: Tell | None = None) -> Offers:
 
 
 @contextmanager
-def _progress(name: str, quiet: bool) -> Iterator[Tell]:
+def progress_line(name: str, quiet: bool = False) -> Iterator[Tell]:
     """Show how far a fleet is, once it takes long: a line that changes, or lines of a log."""
     from threading import Timer
     from time import monotonic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,27 +41,59 @@ class Results:
         return {name: path for name, path in named.items() if path is not None}
 
 
-def homes(fleets: Sequence[Path], results: Results, inputs: Sequence[Path]) -> list[Path | None]:
-    """Refuse results that could not be written, and return the folder of each fleet's answer."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A fleet that is to be planned, and where its answer goes."""
+
+    path: Path
+    point: int | None
+    """Number of the point of a sweep, from 0; None of a file that does not sweep."""
+    home: Path | None
+    """Folder of the answer."""
+
+
+def wanted(paths: Sequence[Path], results: Results, inputs: Sequence[Path]) -> list[Wanted]:
+    """Refuse results that could not be written, and return the fleets with their folders."""
     from planner.plans.fleet_plan import FILES
 
-    found = _homes(fleets, results)
-    known = [home for home in found if home is not None]
+    counts = [_points(path) for path in paths]
+    single = sum(count or 1 for count in counts) == 1
+    found = list(_with_homes(paths, counts, None if results.folder is None else results, single))
+    known = [one.home for one in found if one.home is not None]
     inside = [home / name for home in known for name in FILES]
     check_apart([*results.single().values(), *inside], inputs)
     for home in known:
         make_folder(home)
-    _insist(fleets, results)
+    _insist(len(found), results)
     return found
 
 
-def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
-    """Return the folder of each fleet's answer: that named, or of several fleets one within it."""
-    from planner.errors import InputError, Problem
-    from planner.io.instance_file import INSTANCE_FILES
+def _points(path: Path) -> int | None:
+    """Return how many points a file has, None where it does not sweep."""
+    from planner.io.opened_fleet import points_of
 
-    if results.folder is None or len(fleets) == 1:
-        return [results.folder] * len(fleets)
+    count = points_of(path)
+    return None if count == 1 else count
+
+
+def _with_homes(
+    paths: Sequence[Path], counts: Sequence[int | None], results: Results | None, single: bool
+) -> Iterator[Wanted]:
+    """Yield fleets with the folder of the answer: that named, or of several fleets one within."""
+    names = [] if results is None or single else _names(paths)
+    for at, (path, count) in enumerate(zip(paths, counts, strict=True)):
+        for point in (None,) if count is None else range(count):
+            home = None if results is None else results.folder
+            if home is not None and not single:
+                home /= names[at] if point is None else f"{names[at]}-{point + 1}"
+            yield Wanted(path, point, home)
+
+
+def _names(fleets: Sequence[Path]) -> list[str]:
+    """Return what the folders of several answers are called."""
+    from planner.errors import InputError, Problem
+    from planner.io.text_file import INSTANCE_FILES
+
     names = [
         path.resolve().parent.name
         if path.name in INSTANCE_FILES
@@ -71,40 +103,40 @@ def _homes(fleets: Sequence[Path], results: Results) -> list[Path | None]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         fix = "Each fleet's answer has a folder of the fleet's name; plan these one by one."
         raise InputError(Problem("names that differ", f"{', '.join(twice)} twice", "--folder", fix))
-    return [results.folder / name for name in names]
+    return names
 
 
-def _insist(fleets: Sequence[Path], results: Results) -> None:
+def _insist(count: int, results: Results) -> None:
     """Refuse results that could not be written, before anything is solved."""
     from planner.errors import InputError, Problem
 
     single = results.single()
-    if len(fleets) > 1 and single:
+    if count > 1 and single:
         fix = "With several fleets use --folder."
         raise InputError(
-            Problem("one fleet beside it", f"{len(fleets)}", option, fix) for option in single
+            Problem("one fleet beside it", f"{count}", option, fix) for option in single
         )
     check_places(single.values(), (results.plot, results.stack))
 
 
-def answer(path: Path, home: Path | None, results: Results, how: How, quiet: bool) -> str:
+def answer(asked: Wanted, results: Results, how: How, quiet: bool) -> str:
     """Plan one fleet, show and write it; return its status. A failure is told at once."""
     from planner.errors import InputError, PlannerError
 
     try:
-        asked, offers, plan = fleet_plan(path, how, quiet)
+        fleet, offers, plan = fleet_plan(asked.path, how, quiet, asked.point)
     except PlannerError as error:
         say(str(error), err=True)
         return "input_error" if isinstance(error, InputError) else "error"
     _show(plan, quiet)
     if not quiet:
-        _show_more_kinds(asked, plan, offers)
-    _write(plan, home, results, [pool.accelerator or pool.name for pool in asked.pools])
+        _show_more_kinds(fleet, plan, offers)
+    _write(plan, asked.home, results, [pool.accelerator or pool.name for pool in fleet.pools])
     return plan.status
 
 
 def fleet_plan(
-    path: Path, how: How = AS_ASKED, quiet: bool = False
+    path: Path, how: How = AS_ASKED, quiet: bool = False, point: int | None = None
 ) -> tuple[Fleet, Offers, FleetPlan]:
     """Read and plan a fleet, showing how far the work is.
 
@@ -114,11 +146,11 @@ def fleet_plan(
         As `planner.solve` does.
     """
     from planner.api import solve_fleet
-    from planner.io.fleet.fleet_file import open_fleet
+    from planner.io.opened_fleet import opened
 
-    asked, offers = open_fleet(path)
-    asked = how.applied(asked)
-    with at_work(path, asked, offers, quiet) as (offers, tell):
+    found = opened(path, point)
+    asked = how.applied(found.fleet)
+    with at_work(found, asked, quiet) as (offers, tell):
         tell("solving", math.nan, math.nan)
         return asked, offers, solve_fleet(asked, offers, tell)
 
@@ -140,7 +172,7 @@ def more_kinds_line(mixed: float, one: float) -> str:
     """Return what is said of a plan with more kinds of deployments, by both costs in $/h."""
     less = 1.0 - mixed / (one or 1.0)
     return (
-        f"  Several kinds of deployments side by side: ${mixed:,.2f}/h, {less:.1%} less "
+        f"  Several kinds of deployments: ${mixed:,.2f}/h, {less:.1%} less "
         "(`max_deployments: any`)."
     )
 
@@ -182,6 +214,17 @@ def _draw(plan: FleetPlan, results: Results, accelerators: Sequence[str]) -> Non
             say(f"{path}: not drawn, since there is no plan to draw.", err=True)
 
 
+def folder_of(plan: Path) -> Path | None:
+    """Return the folder that holds the plan of a fleet: named itself, or by its plan.csv."""
+    from planner.plans.fleet_plan import FILES, PLAN_FILE
+
+    if plan.is_dir():
+        return plan
+    home = plan.parent
+    whole = plan.name == PLAN_FILE and all((home / name).is_file() for name in FILES)
+    return home if whole else None
+
+
 def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
     """Recompute the plan in a folder and tell what does not hold.
 
@@ -191,7 +234,7 @@ def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
         Findings.
     """
     from planner.errors import InputError, Problem
-    from planner.io.fleet.fleet_file import located, open_fleet
+    from planner.io.opened_fleet import opened
     from planner.plans.read_fleet import read_fleet_plan
     from planner.verification.fleet.check_fleet_plan import check_fleet_plan
 
@@ -199,12 +242,12 @@ def check_folder(folder: Path, fleets: Sequence[Path]) -> int:
         fix = "The folder holds the plan of one fleet; name that fleet behind it."
         raise InputError(Problem("one fleet", str(len(fleets)), fix=fix, file=str(folder)))
     plan = read_fleet_plan(folder)
-    asked, offers = open_fleet(fleets[0])
+    found = opened(fleets[0])
     try:
-        offers = offered(asked) if offers is None else offers
-        findings = check_fleet_plan(plan, _with_gap_of(plan, asked), offers)
+        offers = offered(found.fleet) if found.offers is None else found.offers
+        findings = check_fleet_plan(plan, _with_gap_of(plan, found.fleet), offers)
     except InputError as error:
-        raise InputError(located(error.problems, fleets[0])) from None
+        raise InputError(found.located(error.problems)) from None
     proved = f" (gap {plan.gap:.2g})" if plan.found and not math.isnan(plan.gap) else ""
     say(f"{plan.fleet}: {'does not hold' if findings else f'holds{proved}'}")
     for finding in findings:

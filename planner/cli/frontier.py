@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +14,12 @@ from planner.cli.app import EXIT_CODES, app, exit_code, say
 from planner.cli.solve import search_progress
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from planner.analysis.frontier import Frontier
     from planner.analysis.parameter_sweep import Over
     from planner.batch.tasks import Task
     from planner.candidates.shortlist_cache import ShortlistCache
     from planner.plans.plan import Plan
+    from planner.problem.fleet import Fleet
     from planner.problem.instance import Instance
 
     Answer = Frontier | Over | Plan
@@ -63,6 +62,10 @@ def frontier(
     best: Annotated[
         bool, typer.Option("--best", help="With --over: the best plan for each value, alone.")
     ] = False,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Of a fleet: this workload alone. May come again."),
+    ] = None,
     speed_exponent: Annotated[
         float | None,
         typer.Option(
@@ -81,25 +84,29 @@ def frontier(
     """
     from planner.batch.tasks import Tasks, find_instances
     from planner.cli.outputs import check_places
+    from planner.reporting.terminal.console import PlainConsole
+    from planner.reporting.terminal.frontier import plans_of, show_frontiers
 
     field, values = _field_and_values(over, best)
     files = find_instances(instances)
     results = [path for path in (csv, json_, plot) if path is not None]
     check_places(results, (plot,), map(Path, files))
     tasks = list(Tasks(files))
-    found = _answered(tasks, field, values, best, speed_exponent)
+    asked = Asked(field, values, best, speed_exponent, tuple(workload or ()))
+    found = _answered(tasks, asked)
     if not quiet:
-        _show(found)
+        show_frontiers(found, PlainConsole())
     _write(found, field, best, csv, json_)
     if plot is not None:
         _draw(found, plot, field, best, width)
-    raise typer.Exit(exit_code(plan.status for one in found for plan in _plans(one)))
+    raise typer.Exit(exit_code(plan.status for one in found for plan in plans_of(one)))
 
 
 def _field_and_values(over: str | None, best: bool) -> tuple[str, tuple[Any, ...]]:
     """Return what `--over` varies and its values; no field where nothing is varied."""
     from planner.errors import InputError, Problem
-    from planner.io.sweep_axes import is_whole, located, values
+    from planner.io.field_path import located
+    from planner.io.sweep_axes import is_whole, values
 
     if over is None:
         if best:
@@ -112,7 +119,8 @@ def _field_and_values(over: str | None, best: bool) -> tuple[str, tuple[Any, ...
     if not sign or not all(item.strip() for item in items):
         example = "FIELD=VALUES, such as workload.input_tokens=1k:64k:log:7 or pools[0].gpus=8,16"
         raise InputError(Problem(example, f"'{over}'", "--over"))
-    whole = is_whole(located(field))
+    located(field, {})
+    whole = is_whole(field)
     if ":" in text and len(items) == 1:
         try:
             return field, values(text, whole=whole)
@@ -133,77 +141,108 @@ def _value(text: str) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _answered(
-    tasks: Sequence[Task],
-    field: str,
-    values: tuple[Any, ...],
-    best: bool,
-    exponent: float | None,
-) -> list[Answer]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of every instance."""
+
+    field: str
+    """Field that is varied; empty where none is."""
+    values: tuple[Any, ...]
+    best: bool
+    exponent: float | None
+    workloads: tuple[str, ...]
+
+
+def _answered(tasks: Sequence[Task], asked: Asked) -> list[Answer]:
     """Answer every instance; a failure is told at once and kept as an answer without points."""
     from planner.batch.tasks import failure
     from planner.candidates.shortlist_cache import ShortlistCache
     from planner.errors import PlannerError
+    from planner.plans.plan import Plan
 
     shortlists = ShortlistCache()
     found: list[Answer] = []
     for task in tasks:
         try:
-            instance = _instance(task, exponent)
-            with search_progress(instance, max(1, len(values))) as advance:
-                one = _answer(instance, field, values, best, shortlists, advance)
-            found.append(_sourced(one, task.source))
+            for one in _of_task(task, asked, shortlists):
+                if isinstance(one, Plan):  # A workload that has no frontier.
+                    say(f"{one.instance}, {one.workload}: {one.message}", err=True)
+                found.append(_sourced(one, task.source))
         except PlannerError as error:
             say(str(error), err=True)
             found.append(failure(task, error))
     return found
 
 
-def _instance(task: Task, exponent: float | None) -> Instance:
+def _of_task(task: Task, asked: Asked, shortlists: ShortlistCache) -> Iterator[Answer]:
+    from planner.errors import InputError, Problem
     from planner.io.overrides import changed
+    from planner.problem.fleet import Fleet
 
-    instance = task.one_deployment()
-    return instance if exponent is None else changed(instance, {"speed_exponent": exponent})
+    instance = task.instance()
+    if isinstance(instance, Fleet):
+        yield from _of_fleet(instance, asked, shortlists)
+        return
+    if asked.workloads:
+        raise InputError(
+            Problem("a fleet of several workloads", "one workload", "--workload", "Leave it out.")
+        )
+    if asked.exponent is not None:
+        instance = changed(instance, {"speed_exponent": asked.exponent})
+    with search_progress(instance, max(1, len(asked.values))) as advance:
+        yield _answer(instance, asked, shortlists, advance)
+
+
+def _of_fleet(fleet: Fleet, asked: Asked, shortlists: ShortlistCache) -> Iterator[Answer]:
+    """Answer for each workload of a fleet, or where only the best is asked for, for the whole."""
+    from planner.analysis.fleet.frontiers import best_over, frontiers, frontiers_over
+    from planner.cli.fleet_options import progress_line
+
+    with progress_line(fleet.name) as tell:
+        if asked.best:
+            yield best_over(fleet, asked.field, asked.values, tell)
+        elif asked.field:
+            yield from frontiers_over(
+                fleet, asked.field, asked.values, asked.workloads, shortlists=shortlists
+            )
+        else:
+            yield from frontiers(
+                fleet, asked.workloads, speed_exponent=asked.exponent, shortlists=shortlists
+            )
 
 
 def _answer(
     instance: Instance,
-    field: str,
-    values: tuple[Any, ...],
-    best: bool,
+    asked: Asked,
     shortlists: ShortlistCache,
     advance: Callable[[int], None] | None,
 ) -> Frontier | Over:
     from planner.analysis.frontier import frontier as find
     from planner.analysis.parameter_sweep import over
 
-    if not field:
+    if not asked.field:
         return find(instance, shortlists=shortlists, progress=advance)
-    return over(instance, field, values, best=best, shortlists=shortlists, progress=advance)
+    return over(
+        *(instance, asked.field, asked.values),
+        best=asked.best,
+        shortlists=shortlists,
+        progress=advance,
+    )
 
 
-def _sourced(one: Frontier | Over, source: str) -> Frontier | Over:
+def _sourced(one: Answer, source: str) -> Answer:
     """Note in every plan which file it answers."""
     from planner.analysis.parameter_sweep import Over
     from planner.plans.plan import Plan
 
+    if isinstance(one, Plan):
+        return replace(one, source=source)
     if isinstance(one, Over):
-        answers = (
-            replace(a, source=source) if isinstance(a, Plan) else _sourced(a, source)
-            for a in one.answers
-        )
-        return replace(one, answers=tuple(answers))  # type: ignore[arg-type]
+        answers = tuple(_sourced(answer, source) for answer in one.answers)
+        return replace(one, answers=answers)  # type: ignore[arg-type]
     nothing = one.nothing and replace(one.nothing, source=source)
     points = tuple(replace(point, source=source) for point in one.points)
     return replace(one, points=points, nothing=nothing)
-
-
-def _plans(one: Answer) -> Iterator[Plan]:
-    from planner.analysis.parameter_sweep import Over
-    from planner.plans.plan import Plan
-
-    for answer in one.answers if isinstance(one, Over) else (one,):
-        yield from (answer,) if isinstance(answer, Plan) else answer.plans()
 
 
 def _rows(one: Answer) -> list[dict[str, Any]]:
@@ -237,93 +276,14 @@ def _draw(found: Sequence[Answer], path: Path, field: str, best: bool, width: fl
         plot_best,
         plot_frontiers,
     )
+    from planner.reporting.terminal.frontier import plans_of
 
-    if not any(plan.found for one in found for plan in _plans(one)):
+    if not any(plan.found for one in found for plan in plans_of(one)):
         say(f"{path}: not drawn, since there is no point to draw.", err=True)
         return
-    overs = [one for one in found if isinstance(one, Over) and any(p.found for p in _plans(one))]
+    overs = [one for one in found if isinstance(one, Over) and any(p.found for p in plans_of(one))]
     if best:
         plot_best(path, overs, width)
         return
     single = frontier_lines([one for one in found if isinstance(one, Frontier)])
     plot_frontiers(path, over_lines(overs) if field else single, field, width)
-
-
-def _show(found: Sequence[Answer]) -> None:
-    """Print a few points of every frontier, or the best plan at every value."""
-    from planner.analysis.frontier import Frontier
-    from planner.analysis.parameter_sweep import Over
-    from planner.reporting.terminal.console import PlainConsole
-    from planner.reporting.terminal.plan import show_plan
-
-    console = PlainConsole()
-    for one in found:
-        if isinstance(one, Over):
-            console.print(_values_table(one))
-        elif isinstance(one, Frontier) and one.nothing is not None:
-            show_plan(one.nothing, console)
-        elif isinstance(one, Frontier):
-            console.print(_points_table(one))
-
-
-def _points_table(found: Frontier) -> Table:
-    """Tell the points that answer the usual questions, by rising speed."""
-    instance, first, last = found.instance, found.points[0], found.points[-1]
-    target = instance.workload.tokens_per_second_per_request
-    ceiling = instance.dollars_per_million_tokens_at_most
-    names: dict[str, Plan | None] = {"cheapest": first}
-    if target is not None:
-        names[f"cheapest at {target:g} tok/s"] = found.cheapest_at(target)
-    if ceiling is not None:
-        names[f"fastest at ${ceiling:g}/Mtok"] = found.fastest_at(ceiling)
-    names |= {"knee": found.knee, "fastest": last}
-    if instance.speed_exponent is not None:
-        names[f"preferred (speed^{instance.speed_exponent:g}/$)"] = found.preferred()
-    title = f"{first.instance}: {len(found.points):,} points of {found.evaluated:,} deployments"
-    table = _table(title, "")
-    for name, point in names.items():
-        table.add_row(name, *_cells(point))
-    return table
-
-
-def _values_table(found: Over) -> Table:
-    """Tell the best plan at every value, or how far its frontier reaches."""
-    from planner.plans.plan import Plan
-
-    name = next(_plans(found)).instance
-    table = _table(f"{name} over {found.field}", found.field.rpartition(".")[2])
-    for value, one in zip(found.values, found.answers, strict=True):
-        text = f"{value:,.6g}" if isinstance(value, int | float) else str(value)
-        if isinstance(one, Plan):
-            table.add_row(text, *_cells(one))
-        elif one.points:
-            table.add_row(f"{text}: cheapest", *_cells(one.points[0]))
-            table.add_row(f"{text}: fastest", *_cells(one.points[-1]))
-        else:
-            table.add_row(text, *_cells(one.nothing))
-    return table
-
-
-def _table(title: str, first: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column(first)
-    for name in ("tok/s", "$/Mtok", "GPUs"):
-        table.add_column(name, justify="right")
-    table.add_column("deployment")
-    return table
-
-
-def _cells(point: Plan | None) -> tuple[str, str, str, str]:
-    if point is None:
-        return ("", "", "", "none")
-    if not point.found:
-        return ("", "", "", f"{point.status}: {point.message}")
-    return (
-        f"{point.tokens_per_second_per_request:,.1f}",
-        f"{point.dollars_per_million_tokens:,.3f}",
-        f"{point.gpus_per_replica}",
-        f"{point.pool} {point.label}",
-    )

@@ -52,15 +52,18 @@ def report(
     if subject.suffix.lower() == PLANS:
         write_text(output, report_of_plans(subject, title=title, date=date))
         return
-    from planner.io.instance_file import file_of, read_instance
-    from planner.io.read import asks_fleet
+    from planner.io.instance_file import asks_fleet, read_instance
+    from planner.io.text_file import file_of
 
     file = file_of(subject)
     if asks_fleet(file):
         *_, plan = fleet_plan(file)
         write_text(output, written_fleet(plan, title=title, date=date, source=str(subject)))
         raise typer.Exit(exit_code([plan.status]))
+    from planner.problem.instance import Instance
+
     instance = read_instance(file)
+    assert isinstance(instance, Instance)
     with _progress(instance.name) as tell:
         found = gathered(instance, tell)
     write_text(output, written(found, title=title, date=date, source=str(subject)))

@@ -89,20 +89,21 @@ def solve(
     """
     from planner.batch.tasks import Tasks
     from planner.candidates.shortlist_cache import ShortlistCache
-    from planner.cli.fleet_plans import Results, answer, homes
+    from planner.cli.fleet_plans import Results, answer, wanted
+    from planner.io.instance_file import asks_fleet
     from planner.io.output import STDOUT
-    from planner.io.read import asks_fleet
 
     instances = _files(instances)
     fleets = [path for path in instances if asks_fleet(path)]
     results = Results(csv, purchases, service, plot, stack, folder)
     _insist(instances, fleets, results, json_)
-    places = dict(zip(fleets, homes(fleets, results, instances), strict=True)) if fleets else {}
+    asked = wanted(fleets, results, instances) if fleets else []
     quiet = quiet or STDOUT in {str(csv), str(json_)}
     how, statuses, plans = How(method, gap, time_limit), [], []
     for path in instances:
-        if path in places:
-            statuses.append(answer(path, places[path], results, how, quiet))
+        if path in fleets:
+            mine = [one for one in asked if one.path == path]
+            statuses += [answer(one, results, how, quiet) for one in mine]
             continue
         for task in Tasks([path]):
             shortlists = ShortlistCache()
@@ -156,8 +157,8 @@ def _check_csv(
 def _files(paths: list[Path]) -> list[Path]:
     """Return the instance files that paths stand for; a folder without one stands for all in it."""
     from planner.batch.tasks import find_instances
-    from planner.io.instance_file import file_of
-    from planner.io.read import asks_fleet
+    from planner.io.instance_file import asks_fleet
+    from planner.io.text_file import file_of
 
     found: list[Path] = []
     for path in map(file_of, paths):
@@ -171,9 +172,11 @@ def _solve_one(task: Task, solver: str | None, how: How, shortlists: ShortlistCa
     from planner.api import solve as solve_instance
     from planner.batch.tasks import failure
     from planner.errors import PlannerError
+    from planner.problem.instance import Instance
 
     try:
-        instance = task.one_deployment()
+        instance = task.instance()
+        assert isinstance(instance, Instance)  # Of fleets, all points are.
         said = how.said() | ({} if solver is None else {"name": solver})
         chosen = instance.solver.model_copy(update=said)
         instance = instance.model_copy(update={"solver": chosen})
@@ -215,11 +218,13 @@ def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None
     from planner.analysis.more_kinds import mixed_plan
     from planner.cli.fleet_plans import more_kinds_line
     from planner.errors import PlannerError
+    from planner.problem.instance import Instance
 
-    if not plan.found:
+    instance = task.instance() if plan.found else None
+    if not isinstance(instance, Instance):
         return
     try:
-        mixed = mixed_plan(task.one_deployment(), plan, shortlists)
+        mixed = mixed_plan(instance, plan, shortlists)
     except PlannerError as error:  # The plan stands: this is said beside it.
         say(f"What several kinds of deployments would cost is not known: {error}", err=True)
         return

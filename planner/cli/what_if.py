@@ -278,14 +278,15 @@ def _objections(asked: Questions, csv: Path | None, plot: Path | None) -> Iterat
 def _answered(path: Path, asked: Questions, how: How, quiet: bool) -> Iterator[Answers]:
     """Read and plan a fleet, and yield the answers so far, as often as there is another one."""
     from planner.errors import InputError, Problem
-    from planner.io.fleet.fleet_file import open_fleet
+    from planner.io.opened_fleet import opened
 
-    fleet, offers = open_fleet(path)
+    found = opened(path)
+    fleet = found.fleet
     if (asked.robustness or 0) > len(fleet.workloads):
         expected = f"at most {len(fleet.workloads)}, the workloads there are"
         raise InputError(Problem(expected, str(asked.robustness), "--robustness"))
     fleet = how.applied(fleet)
-    with at_work(path, fleet, offers, quiet) as (offers, tell):
+    with at_work(found, fleet, quiet) as (offers, tell):
         yield from _asked_of(fleet, offers, asked, tell)
 
 

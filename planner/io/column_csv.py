@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby, repeat
 from pathlib import Path
@@ -53,14 +53,28 @@ def write_columns(path: str | Path, columns: Mapping[str, Column], rows: int) ->
     OutputError
         Where the path cannot be written.
     """
-    groups = [list(group) for _, group in groupby(columns.values(), _alike)]
     with open_result(path) as result:
         result.write(header(tuple(columns)))
-        for first in range(0, rows, CHUNK):
-            last = min(rows, first + CHUNK)
-            texts = [_joined(group, slice(first, last)) for group in groups]
-            if not all(isinstance(text, repeat) for text in texts):
-                result.write("\n".join(map(",".join, zip(*texts, strict=False))) + "\n")
+        for text in column_lines(columns, rows):
+            result.write(text)
+
+
+def column_lines(columns: Mapping[str, Column], rows: int) -> Iterator[str]:
+    """Yield columns as CSV lines without a header, some at a time.
+
+    Parameters
+    ----------
+    columns : mapping
+        Column by name, in the order of the file.
+    rows : int
+        Rows of every column.
+    """
+    groups = [list(group) for _, group in groupby(columns.values(), _alike)]
+    for first in range(0, rows, CHUNK):
+        last = min(rows, first + CHUNK)
+        texts = [_joined(group, slice(first, last)) for group in groups]
+        if not all(isinstance(text, repeat) for text in texts):
+            yield "\n".join(map(",".join, zip(*texts, strict=False))) + "\n"
 
 
 def write_constants(path: str | Path, columns: Mapping[str, Column]) -> None:
@@ -71,10 +85,14 @@ def write_constants(path: str | Path, columns: Mapping[str, Column]) -> None:
     OutputError
         Where the path cannot be written.
     """
-    same = [column if is_value(column) else None for column in columns.values()]
-    row = ",".join(next(iter(_texts(column, slice(0, 1)))) for column in same)
     with open_result(path) as result:
-        result.write(header(tuple(columns)) + row + "\n")
+        result.write(header(tuple(columns)) + constant_line(columns))
+
+
+def constant_line(columns: Mapping[str, Column]) -> str:
+    """Return the CSV line of what is the same in all rows, and nothing else."""
+    same = [column if is_value(column) else None for column in columns.values()]
+    return ",".join(next(iter(_texts(column, slice(0, 1)))) for column in same) + "\n"
 
 
 def frame(columns: Mapping[str, Column], rows: int) -> pd.DataFrame:

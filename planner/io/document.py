@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from planner.errors import InputError, Problem
 
@@ -64,6 +64,22 @@ class Document:
         while location and location not in self.places:
             location = location[:-1]
         return self.places[location].line
+
+
+class Said(Protocol):
+    """What a file says, or one point of it: its lines are looked for only where they are needed."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file, for messages."""
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """What is said, as plain mappings, lists, numbers and text."""
+
+    @property
+    def document(self) -> Document:
+        """The same with the places of everything in it."""
 
 
 def dotted(location: Sequence[int | str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import InputError
-from planner.io.instance_file import SUFFIXES, file_of, read_text
+from planner.io.text_file import SUFFIXES, file_of, read_text
 from planner.io.yaml_json import Source
 
 TABLE = ".csv"

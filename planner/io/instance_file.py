@@ -5,39 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.errors import InputError, Problem
+from planner.io.fleet.fleet_file import read_fleet
+from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.sweep import Sweep, sweep
-from planner.io.yaml_json import JSON_SUFFIXES, Source
+from planner.io.sweep_axes import axes
+from planner.io.text_file import LINES, file_of, is_folder, read_text
+from planner.io.yaml_json import Source
+from planner.problem.fleet import Fleet
 from planner.problem.instance import SWEEP, Instance
 
-LARGEST_FILE_BYTES = 5_000_000
-SUFFIXES = (".yaml", ".yml", ".json")
-"""Suffixes of files with one instance, or one sweep."""
-LINES = JSON_SUFFIXES[1:]
-"""Suffixes of files with an instance on every line."""
-IN_FOLDER = "instance"
-"""Stem of the instance file in a folder that holds one instance and what belongs to it."""
-INSTANCE_FILES = tuple(f"{IN_FOLDER}{suffix}" for suffix in SUFFIXES)
-"""Names under which a folder's instance is looked for."""
 
-
-def file_of(path: str | Path) -> Path:
-    """Return the instance file of a folder that has one; every other path as it is."""
-    path = Path(path)
-    return next((path / name for name in INSTANCE_FILES if (path / name).is_file()), path)
-
-
-def read_instance(path: str | Path) -> Instance:
-    """Read one instance file and check it against the catalogue.
+def read_instance(path: str | Path) -> Instance | Fleet:
+    """Read an instance and check that it makes sense.
 
     Parameters
     ----------
     path : str or Path
-        A YAML or JSON file.
+        A YAML or JSON file, or a folder with `instance.yaml` or llm-inferno's files.
 
     Returns
     -------
-    Instance
-        One that `planner.problem.resolve.resolve` has no objection to.
+    Instance or Fleet
+        An `Instance` where one deployment of one workload is asked for, in one period and at one
+        price for each pool. Everything else is a `Fleet`. `planner.solve` takes both.
 
     Raises
     ------
@@ -47,9 +37,15 @@ def read_instance(path: str | Path) -> Instance:
     Examples
     --------
     >>> import planner
-    >>> planner.read_instance("instances/llama-8b-smallest/instance.yaml").name
+    >>> planner.read_instance("instances/llama-8b-smallest").name
     'llama-3.1-8b-smallest'
+    >>> fleet = planner.read_instance("instances/melange")
+    >>> fleet.name, [pool.name for pool in fleet.pools]
+    ('melange', ['a10g', 'a100-80gb'])
     """
+    path = file_of(path)
+    if is_folder(path):
+        return read_fleet(path)
     found = read_instances(path)
     if found.axes:
         line = found.source.document.line((SWEEP,))
@@ -57,6 +53,20 @@ def read_instance(path: str | Path) -> Instance:
         fix = "Use planner.read_instances, or planner batch."
         raise InputError(Problem("one instance", points, SWEEP, fix, found.source.file, line))
     return found[0]
+
+
+def asks_fleet(path: str | Path) -> bool:
+    """Tell whether a file or folder asks for a fleet; whatever cannot be read does not."""
+    path = file_of(path)
+    if is_folder(path):
+        return is_inferno(path)
+    try:
+        if path.suffix in LINES or not path.is_file():  # A pipe can be read only once.
+            return False
+        source = Source(read_text(path), str(path))
+        return Sweep(source, path.parent, axes(source)).asks_fleet
+    except (InputError, OSError, ValueError):
+        return False
 
 
 def read_instances(path: str | Path) -> Sweep:
@@ -115,51 +125,3 @@ def open_instances(text: str, file: str, line: int = 1, folder: str | Path | Non
     """
     home = Path(file).parent if folder is None else Path(folder)
     return sweep(Source(text, file, line), home)
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file, or say why it has none.
-
-    Raises
-    ------
-    InputError
-        Where the path is missing, a directory, unreadable, too large, binary or not UTF-8.
-    """
-    content = _read_bytes(path)
-    if len(content) > LARGEST_FILE_BYTES:
-        found = f"more than {LARGEST_FILE_BYTES:,} bytes"
-        raise _unusable(path, found, "Check that this is the right file.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _unusable(path, "UTF-16 text", "Save the file as UTF-8.", 1)
-    if b"\x00" in content:
-        line = content.count(b"\n", 0, content.index(b"\x00")) + 1
-        raise _unusable(path, "binary data", "Check that this is the right file.", line)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"the byte 0x{content[error.start]:02x}, which is not UTF-8"
-        raise _unusable(path, found, "Save the file as UTF-8.", line) from None
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Read a little more than the limit, so that endless files end too."""
-    try:
-        if path.is_dir():
-            raise _unusable(path, "a directory", "`planner batch` solves all files of a directory.")
-        with path.open("rb") as stream:
-            return stream.read(LARGEST_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise _unusable(path, "nothing", "Check the path.") from None
-    except NotADirectoryError:
-        raise _unusable(path, "a path that leads through a file", "Check the path.") from None
-    except PermissionError:
-        found, fix = "a file you may not read", "Ask for read permission: `chmod u+r`."
-        raise _unusable(path, found, fix) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise _unusable(path, f"no readable file ({reason.lower()})", "Check the path.") from None
-
-
-def _unusable(path: Path, found: str, fix: str, line: int = 0) -> InputError:
-    return InputError(Problem("a YAML or JSON file", found, "", fix, str(path), line))

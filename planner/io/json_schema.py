@@ -19,7 +19,7 @@ from planner.io.long_form import (
 )
 from planner.io.own_catalogue import CATALOGUE, LOOK_UP
 from planner.problem.fleet import MOST_PERIODS, Fleet
-from planner.problem.instance import Instance
+from planner.problem.instance import SWEEP, SWEEP_SCHEMA, Instance
 
 ONE_OR_MANY = (REQUESTS, TOKENS, "deployments", "regions", "drafts", "classes")
 """Fields of lists for which a single entry may stand."""
@@ -121,7 +121,7 @@ def _of_a_fleet() -> Schema:
 
 def _require_either(schema: Schema) -> Schema:
     """Require pools, and workloads in one of the two spellings; a name is the file's otherwise."""
-    schema["properties"][CATALOGUE] = OWN_FILES
+    schema["properties"] |= {CATALOGUE: OWN_FILES, SWEEP: SWEEP_SCHEMA}
     schema["required"] = [POOLS]
     schema["oneOf"] = [{"required": [WORKLOAD]}, {"required": [WORKLOADS]}]
     return schema

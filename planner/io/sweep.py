@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
 from pydantic import ValidationError
 
 from planner.errors import InputError, Problem
-from planner.io.document import Document, Location, Place
-from planner.io.long_form import LongForm, long_form, name_of, stem
+from planner.io.document import Document, Location, Place, Said
+from planner.io.fleet.fleet_file import fleet_of, fleet_with_origin
+from planner.io.long_form import LongForm, is_fleet, long_form, name_of, stem
 from planner.io.own_catalogue import OwnCatalogue, own_catalogue
 from planner.io.schema_errors import placed, schema_problems
 from planner.io.sweep_axes import Axis, axes, labels, shown, values
 from planner.io.yaml_json import Source
+from planner.problem.fleet import Fleet
 from planner.problem.instance import LONGEST_NAME, SWEEP, Instance, Pool
 from planner.problem.resolve import resolve
 
 __all__ = ["Sweep", "sweep", "values"]
 
 
+@dataclass(frozen=True)
+class Point:
+    """What a file says at one point of its sweep."""
+
+    file: str
+    value: dict[str, Any]
+    draw: Callable[[], Document]
+    """Draws up the file as if it said this point."""
+
+    @cached_property
+    def document(self) -> Document:
+        """The file as if it said this point."""
+        return self.draw()
+
+
 @dataclass(frozen=True, eq=False)
-class Sweep(Sequence[Instance]):
+class Sweep(Sequence[Instance | Fleet]):
     """The instances of one file, in order; the last field swept varies fastest.
 
     Points are drawn up and checked when they are asked for: `len`, `name` and `swept` cost next
@@ -37,7 +54,7 @@ class Sweep(Sequence[Instance]):
     """Where relative paths of config.json files start."""
     axes: tuple[Axis, ...]
     """What is swept; none where the file is a single instance."""
-    only: Instance | None = None
+    only: Instance | Fleet | None = None
     """The instance of a file without a sweep."""
 
     def __len__(self) -> int:
@@ -45,11 +62,11 @@ class Sweep(Sequence[Instance]):
         return math.prod(len(axis.values) for axis in self.axes)
 
     @overload
-    def __getitem__(self, index: int) -> Instance: ...
+    def __getitem__(self, index: int) -> Instance | Fleet: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Instance]: ...
+    def __getitem__(self, index: slice) -> Sequence[Instance | Fleet]: ...
 
-    def __getitem__(self, index: int | slice) -> Instance | Sequence[Instance]:
+    def __getitem__(self, index: int | slice) -> Instance | Fleet | Sequence[Instance | Fleet]:
         """Return the instance at one point, or those of a slice.
 
         Raises
@@ -63,6 +80,19 @@ class Sweep(Sequence[Instance]):
             return tuple(self[one] for one in range(len(self))[index])
         picks = self._picks(index)
         return self._instance(picks) if self.only is None else self.only
+
+    @cached_property
+    def asks_fleet(self) -> bool:
+        """Whether one of the points asks for a fleet, so that all are planned as fleets."""
+        first = [0] * len(self.axes)
+        if is_fleet(self._value(first)):
+            return True
+        for at, axis in enumerate(self.axes):
+            last = len(axis.values) - 1
+            for pick in (last,) if axis.is_range else range(1, last + 1):
+                if is_fleet(self._value([*first[:at], pick, *first[at + 1 :]])):
+                    return True
+        return False
 
     def name(self, index: int) -> str:
         """Return the name of a point, which may itself be wrong: `chat[input_tokens=1000]`."""
@@ -131,10 +161,16 @@ class Sweep(Sequence[Instance]):
         found: dict[str, Any] = value
         return found
 
-    def _instance(self, picks: Sequence[int]) -> Instance:
-        value, form = self._value(picks), None
+    def _instance(self, picks: Sequence[int]) -> Instance | Fleet:
+        value = self._value(picks)
+        found = self._fleet(picks, value) if self.asks_fleet else self._one(picks, value)
+        return found.at(self._swept(picks)) if self.axes else found
+
+    def _one(self, picks: Sequence[int], value: dict[str, Any]) -> Instance:
+        """Return the instance of one deployment that a point asks for."""
+        form = None
         try:
-            form = _of_one_deployment(value)
+            form = long_form(value, fleet=False)
             own = own_catalogue(value, self.folder)
             instance = _with_own_files(Instance.model_validate(form.value), own)
             resolve(instance)
@@ -144,7 +180,27 @@ class Sweep(Sequence[Instance]):
         except InputError as error:
             problems = placed(error.problems, self._document(picks, value, form))
             raise InputError(self._numbered(problems, picks)) from None
-        return instance.at(self._swept(picks)) if self.axes else instance
+        return instance
+
+    def _fleet(self, picks: Sequence[int], value: dict[str, Any]) -> Fleet:
+        """Return the fleet that a point asks for."""
+        try:
+            return fleet_of(self._said(picks, value), self.folder)
+        except InputError as error:
+            raise InputError(self._numbered(error.problems, picks)) from None
+
+    def _said(self, picks: Sequence[int], value: dict[str, Any]) -> Said:
+        """Return a point as a file that says it."""
+        if not self.axes:
+            return self.source
+        return Point(self.source.file, value, partial(self._document, picks, value, None))
+
+    def located(self, index: int, problems: Iterable[Problem]) -> list[Problem]:
+        """Return what was found to be wrong with a fleet later, with files and lines."""
+        picks = self._picks(index)
+        said = self._said(picks, self._value(picks))
+        placed_there = fleet_with_origin(said, self.folder)[1].placed(problems)
+        return list(self._numbered(placed_there, picks))
 
     def _document(
         self, picks: Sequence[int], value: dict[str, Any], form: LongForm | None
@@ -163,7 +219,7 @@ class Sweep(Sequence[Instance]):
         held = {location: place for location, place in places.items() if _has(value, location)}
         return Document(self.source.file, value, held, form.moved if form is not None else {})
 
-    def _numbered(self, problems: list[Problem], picks: Sequence[int]) -> Iterator[Problem]:
+    def _numbered(self, problems: Iterable[Problem], picks: Sequence[int]) -> Iterator[Problem]:
         """Yield problems, with the point's number where they stand outside the sweep."""
         origins = [axis.origin(pick) for axis, pick in zip(self.axes, picks, strict=True)]
         places = self.source.document.places if origins else {}
@@ -173,7 +229,8 @@ class Sweep(Sequence[Instance]):
             if any(location[: len(origin)] == origin for origin in origins)
         }
         for problem in problems:
-            if not self.axes or not problem.found or problem.line in lines:
+            here = problem.file == self.source.file and problem.line in lines
+            if not self.axes or not problem.found or here:
                 yield problem
             else:
                 where = f"in point {self._number(picks)} of the sweep"
@@ -182,12 +239,15 @@ class Sweep(Sequence[Instance]):
     def _mistakes(self) -> list[Problem]:
         """Return what is wrong at every point, whatever the values: paths, and what is not swept.
 
-        Only the schema is asked, since the rest depends on values.
+        Of one deployment only the schema is asked, since the rest depends on values; of a fleet
+        the first and the last point are, and what both of them lack is told.
         """
         picks = (0,) * len(self.axes)
         value, form = self._value(picks), None
+        if self.asks_fleet:
+            return self._mistakes_of_fleets()
         try:
-            form = _of_one_deployment(value)
+            form = long_form(value, fleet=False)
             Instance.model_validate(form.value)
         except ValidationError as error:
             document = self._document(picks, value, form)
@@ -195,6 +255,19 @@ class Sweep(Sequence[Instance]):
         except InputError as error:
             return placed(error.problems, self._document(picks, value, form))
         return []
+
+    def _mistakes_of_fleets(self) -> list[Problem]:
+        """Return what is wrong at the first point and at the last one."""
+        found: list[dict[tuple[str, int, str, str], Problem]] = []
+        for number in (0, len(self) - 1):
+            picks = self._picks(number)
+            try:
+                fleet_of(self._said(picks, self._value(picks)), self.folder)
+            except InputError as error:
+                found.append({(p.file, p.line, p.field, p.expected): p for p in error.problems})
+            else:
+                return []
+        return [problem for key, problem in found[0].items() if key in found[1]]
 
     def _at_every_point(self, location: Location) -> bool:
         """Tell whether pydantic's complaint about `location` is not about a swept value."""
@@ -223,23 +296,6 @@ def sweep(source: Source, folder: Path) -> Sweep:
     if problems := found._mistakes():
         raise InputError(problems)
     return found
-
-
-ASKS_FOR_MORE = Problem(
-    "one deployment of one workload in one period, with one price for each pool",
-    "an instance that asks for more",
-    "",
-    "`planner solve`, `batch`, `check`, `what-if` and `report` take it; sweeps, frontiers and "
-    "explanations do not so far.",
-)
-
-
-def _of_one_deployment(value: dict[str, Any]) -> LongForm:
-    """Return the long form of an instance that formulation D answers."""
-    form = long_form(value)
-    if form.is_fleet:
-        raise InputError(ASKS_FOR_MORE)
-    return form
 
 
 def put(node: Any, location: Sequence[int | str], value: Any) -> Any:

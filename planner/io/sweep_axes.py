@@ -14,8 +14,11 @@ from pydantic import BaseModel
 
 from planner.errors import InputError, Problem
 from planner.io.document import Location, dotted, shortened
+from planner.io.field_path import is_path, keys_of, located
+from planner.io.long_form import FOR_ALL, WORKLOAD, WORKLOADS
 from planner.io.schema_errors import model_in
 from planner.io.yaml_json import Source
+from planner.problem.fleet import Fleet
 from planner.problem.instance import LARGEST_QUANTITY, SWEEP, Instance
 
 MOST_POINTS = 10_000_000
@@ -26,8 +29,6 @@ SIGNIFICANT_DIGITS = 12
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?[kM]?"
 _RANGE = re.compile(rf"\s*({_NUMBER})\s*:\s*({_NUMBER})\s*:\s*(log\s*:)?\s*(\d{{1,9}})\s*")
 _PREFIXES = {"k": 1e3, "M": 1e6}
-_PIECE = r"[A-Za-z_]\w*(?:\[(?:0|[1-9]\d{0,6})\])*"
-_PATH = re.compile(rf"{_PIECE}(?:\.{_PIECE})*")
 
 Fault = tuple[Location, Problem]
 """Something wrong in the block, and where in the file."""
@@ -128,35 +129,21 @@ def _tidy(number: float) -> float:
     return float(f"{number:.{SIGNIFICANT_DIGITS}g}")
 
 
-def located(path: str) -> Location:
-    """Return the location that `path` names, such as `pools[0].gpus`.
-
-    Raises
-    ------
-    InputError
-        Where it is no path of a field that can be swept; file and line are not known here.
-    """
-    if not _PATH.fullmatch(path):
-        expected = "the path of a field, such as workload.input_tokens or pools[0].gpus"
-        fix = "Put a dot before each key, and the number of an entry in brackets."
-        raise InputError(Problem(expected, f"'{shortened(path)}'", path, fix))
-    parts = re.findall(r"\w+", path)
-    location = tuple(int(part) if part.isdigit() else part for part in parts)
-    if location[0] in ("name", SWEEP):
-        fix = "Remove it; points are named after the values they have."
-        raise InputError(Problem("a field of the instance", f"`{location[0]}`", path, fix))
-    return location
+def is_whole(path: str) -> bool:
+    """Tell whether the field on a path takes whole numbers only."""
+    keys = keys_of(path)
+    inner = keys[1:] if keys[0] == WORKLOAD else keys
+    in_fleet = (WORKLOADS, *inner) if keys[0] in (WORKLOAD, *FOR_ALL) else keys
+    return _is_whole(Instance, keys) or _is_whole(Fleet, in_fleet)
 
 
-def is_whole(location: Location) -> bool:
-    """Tell whether the field at `location` takes whole numbers only."""
-    found: Any = Instance
-    for part in location:
-        if isinstance(part, str):
-            model = model_in(found)
-            fields = {} if model is None else model.model_fields
-            named = {field.alias or name: field.annotation for name, field in fields.items()}
-            found = named.get(part)
+def _is_whole(model: Any, keys: Sequence[str]) -> bool:
+    found: Any = model
+    for key in keys:
+        inner = model_in(found)
+        fields = {} if inner is None else inner.model_fields
+        named = {field.alias or name: field.annotation for name, field in fields.items()}
+        found = named.get(key)
     return _kinds(found) - {NoneType} == {int}
 
 
@@ -222,9 +209,9 @@ def _text(source: Source, location: Location) -> str:
 def _axis(path: str, written: Any, source: Source, faults: list[Fault]) -> Axis | None:
     """Return the axis that one line of the block describes, or note what is wrong with it."""
     here = (SWEEP, path)
-    location = _collect(faults, here, lambda: located(path))
+    location = _collect(faults, here, lambda: located(path, source.value))
     if isinstance(written, str):
-        whole = location is not None and is_whole(location)
+        whole = location is not None and is_whole(path)
         found = _collect(faults, here, lambda: values(written, whole=whole))
         return Axis(path, location, found, True) if location and found else None
     if not isinstance(written, list) or not written:
@@ -341,10 +328,10 @@ def _length(path: str, written: Any) -> int:
     if isinstance(written, list):
         return max(1, len(written))
     match = _RANGE.fullmatch(written) if isinstance(written, str) else None
-    if match is None or not _PATH.fullmatch(path):
+    if match is None or not is_path(path):
         return 1
     steps = max(1, int(match[4]))
-    if not is_whole(tuple(re.findall(r"[A-Za-z_]\w*", path))):
+    if not is_whole(path):
         return steps
     # Values that are equal after rounding come once.
     return min(steps, int(min(abs(_number(match[2]) - _number(match[1])), MOST_STEPS)) + 2)

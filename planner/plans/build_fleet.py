@@ -40,6 +40,7 @@ from planner.plans.fleet_rows import (
     stages_of,
     starts_of,
 )
+from planner.plans.plan import swept_text
 from planner.problem.fleet import Fleet
 from planner.problem.offers import Deployment, Offers
 from planner.problem.tolerances import INTEGRAL, RELAXED
@@ -117,6 +118,7 @@ def _asked(fleet: Fleet, data: ModelData) -> dict[str, Any]:
     return {
         "fleet": fleet.name,
         "fleet_digest": fleet.digest,
+        "sweep": swept_text(fleet.swept),
         "objective_name": fleet.objective,
         "profile": fleet.profile,
         "workloads": tuple(workload.name for workload in fleet.workloads),

@@ -58,6 +58,7 @@ def _head_columns(plan: FleetPlan) -> dict[str, Column]:
         "profile": plan.profile,
         "planner_version": plan.planner_version,
         "instance_digest": plan.fleet_digest,
+        "sweep": plan.sweep,
         "message": plan.message,
         "rows": str(max(len(plan.replicas), 1)),
     }

@@ -204,6 +204,8 @@ class FleetPlan:
     """What is sought."""
     profile: str = ""
     """How times were predicted where the planner tabulated."""
+    sweep: str = ""
+    """Swept fields and their values as a JSON object; empty without a sweep."""
     message: str = ""
     """Why there is no plan, or what else to know."""
     prices: ShadowPrices | None = None
@@ -334,6 +336,7 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "planner_version": plan.planner_version,
         "instance_digest": plan.fleet_digest,
         "profile": plan.profile,
+        "sweep": plan.sweep,
         "message": plan.message,
         "budget_shadow_price": plan.prices.budget if plan.prices else None,
         "traffic": None if plan.traffic is None else asdict(plan.traffic),

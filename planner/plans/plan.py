@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from planner.io.output import compact_json, write_json, write_rows
+from planner.io.output import compact_json, csv_lines, header, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +143,10 @@ class Plan:
         """Return the plan as one flat mapping, column by column; what is not finite is None."""
         return {name: _finite(getattr(self, name)) for name in COLUMNS}
 
+    def to_lines(self) -> str:
+        """Return the rows of the plan as CSV lines without a header."""
+        return csv_lines([self.to_row()], COLUMNS)
+
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return the plan as CSV with a header, and write it to `path` if one is given."""
         return write_csv([self], path)
@@ -173,6 +179,16 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def rewritten(lines: str, changes: Mapping[str, str]) -> str:
+    """Return CSV lines of plans, without a header, with other cells in some columns."""
+    rows = csv.reader(StringIO(lines, newline=""), strict=True)
+    named = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
+    return csv_lines(({**row, **changes} for row in named), COLUMNS)
+
+
 def write_csv(plans: Iterable[Plan], path: str | Path | None = None) -> str:
     """Return plans as CSV with a header, and write it to `path` if one is given."""
-    return write_rows((plan.to_row() for plan in plans), COLUMNS, path)
+    text = header(COLUMNS) + "".join(plan.to_lines() for plan in plans)
+    if path is not None:
+        write_text(path, text)
+    return text

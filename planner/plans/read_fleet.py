@@ -186,6 +186,7 @@ def _plan(
         "message",
         "objective_name",
         "profile",
+        "sweep",
     )
     stated: dict[str, Any] = {name: _number(head[name]) for name in numbers}
     stated |= {name: str(head[name]) for name in texts}

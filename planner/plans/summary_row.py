@@ -1,20 +1,32 @@
-"""A fleet's plan as one row among the plans of a batch."""
+"""A fleet's plan among the plans of a batch: one row that sums it up, and the rows that it has."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
-from planner.plans.fleet_columns import hourly_objective
+from planner.io.column_csv import column_lines, constant_line
+from planner.plans.fleet_columns import hourly_objective, replica_columns
 from planner.plans.fleet_plan import FleetPlan
-from planner.plans.plan import Plan, Status
+from planner.plans.plan import COLUMNS, Plan, Status
 from planner.problem.fleet import Fleet
 
 
-def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
-    """Return what a fleet's plan costs an hour, proved, as a row of a batch.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSummary(Plan):
+    """What a fleet's plan costs an hour, proved, and its rows as lines of plan.csv."""
 
-    Refused requests count at their price, as in the objective. What runs where and when is in the
-    tables that `planner solve --folder` writes.
+    lines: str
+
+    def to_lines(self) -> str:
+        """Return the rows of the fleet's plan as CSV lines without a header."""
+        return self.lines
+
+
+def summary_row(fleet: Fleet, plan: FleetPlan, source: str = "") -> FleetSummary:
+    """Return a fleet's plan as one among the plans of a batch.
+
+    Refused requests count at their price, as in the objective.
 
     Parameters
     ----------
@@ -22,10 +34,11 @@ def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
         What was asked.
     plan : FleetPlan
         Its answer.
+    source : str
+        File, and line where it holds several, for the rows.
     """
     objective, bound, gap = hourly_objective(plan) if plan.found else (None, None, None)
-    counts = f"{len(plan.workloads):,} workloads, {len(plan.periods):,} periods"
-    return Plan(
+    return FleetSummary(
         instance=plan.fleet,
         status=cast("Status", plan.status),
         objective_name=fleet.objective,
@@ -39,5 +52,18 @@ def summary_row(fleet: Fleet, plan: FleetPlan) -> Plan:
         profile=fleet.profile,
         planner_version=plan.planner_version,
         instance_digest=plan.fleet_digest,
-        message=plan.message or f"{counts}; `planner solve --folder` writes the whole plan.",
+        sweep=plan.sweep,
+        source=source,
+        message=plan.message,
+        rows=max(len(plan.replicas), 1),
+        lines=_lines(plan, source),
     )
+
+
+def _lines(plan: FleetPlan, source: str) -> str:
+    """Return the rows of plan.csv with the columns that plans of every kind have."""
+    every = replica_columns(plan) | {"source": source}
+    columns = {name: every[name] for name in COLUMNS}
+    if not len(plan.replicas):
+        return constant_line(columns)
+    return "".join(column_lines(columns, len(plan.replicas)))

@@ -38,10 +38,10 @@ def largest_term(found: Explanation) -> tuple[str, float]:
     return term, exposed_by(found.time, term) / (found.plan.tpot_seconds or 1.0)
 
 
-def listed_parts(found: Explanation, term: str) -> list[TimePart]:
-    """Return the parts of a term that take enough time to be listed, the longest first."""
-    least = LEAST_SHARE * (found.plan.tpot_seconds or 1.0)
-    parts = (one for one in found.time if one.term == term and one.seconds >= least)
+def listed_parts(plan: Plan, time: Iterable[TimePart], term: str) -> list[TimePart]:
+    """Return the parts of a term that are worth a line, the longest first."""
+    least = LEAST_SHARE * (plan.tpot_seconds or 1.0)
+    parts = (one for one in time if one.term == term and one.seconds >= least)
     return sorted(parts, key=lambda one: -one.seconds)
 
 
@@ -66,14 +66,19 @@ def assumed(key: str, value: float) -> str:
     return number_format.plain(value)
 
 
+WORSE = {"speed": ("slower", "faster"), "cost": ("dearer", "cheaper")}
+"""Words for what is worse, and better, in an objective."""
+
+
 def loses(plan: Plan, one: RunnerUp) -> str:
     """Say what a runner-up misses, or by how much it is worse than the plan."""
     if one.misses:
         return "; ".join(map(_miss, one.misses))
     difference, objective = one.loses or 0.0, abs(plan.objective or 1.0)
-    if difference > TIE * objective:
-        word = "slower" if plan.objective_name.startswith("tokens") else "dearer"
-        return f"{number_format.share(difference / objective)} {word}"
+    if abs(difference) > TIE * objective:
+        worse, better = WORSE["speed" if plan.objective_name.startswith("tokens") else "cost"]
+        word = worse if difference > 0 else better
+        return f"{number_format.share(abs(difference) / objective)} {word}"
     if one.choice.gpus > (plan.gpus or 0):
         return "as good, more GPUs"
     speed = plan.tokens_per_second_per_request or 0.0

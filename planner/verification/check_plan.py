@@ -98,7 +98,8 @@ def check_file(
     Yields
     ------
     name, findings : str, list of Finding
-        One pair per row; a row whose instance is not among `instances` is a finding itself.
+        One pair per row; a row whose instance is not among `instances` is a finding itself, of
+        several rows of a fleet's plan the first one.
 
     Raises
     ------
@@ -106,8 +107,12 @@ def check_file(
         Where the file cannot be read or is no CSV of plans.
     """
     known = {instance.name: instance for instance in instances}
+    before = ""
     for row in read_rows(Path(path)):
         name = row["instance"]
+        again, before = name == before and name not in known, name
+        if again:
+            continue
         if name in known:
             yield name, check_plan(row, known[name])
         else:

@@ -35,7 +35,7 @@ def test_nothing_is_said_where_nothing_is_saved_or_asked_by_the_hour(name):
 
 
 def test_the_command_says_it_unless_it_is_quiet():
-    said = "Several kinds of deployments side by side: $23.80/h, 9.8% less"
+    said = "Several kinds of deployments: $23.80/h, 9.8% less"
     words = ["solve", str(INSTANCES / "qwen-service")]
     assert said in CliRunner().invoke(app, words).output
     assert CliRunner().invoke(app, [*words, "-q"]).output == ""
@@ -75,7 +75,7 @@ MEASURED = "pool,label,gpus,requests_per_second\na,small,1,1\nb,large,1,9\n"
     ("most", "said"),
     [
         # By day two large ones cost $6, one large and two small ones $5.
-        (1, "Several kinds of deployments side by side: $3.00/h, 14.3% less"),
+        (1, "Several kinds of deployments: $3.00/h, 14.3% less"),
         (2, ""),
         ("any", ""),
     ],

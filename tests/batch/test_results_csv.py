@@ -646,8 +646,7 @@ def test_a_full_device_is_told():
 def test_memory_is_a_few_bytes_a_row(path, monkeypatch):
     """200,000 rows of 60 columns would take 300 MB; their order takes 40 bytes each at most."""
     line = write_csv([plan(1)]).splitlines(keepends=True)[-1]
-    monkeypatch.setattr(ledger_module, "csv_lines", lambda rows, columns: line)
-    monkeypatch.setattr(Plan, "to_row", lambda self: {})
+    monkeypatch.setattr(Plan, "to_lines", lambda self: line)
     answer, number = plan(1), 200_000
     tracemalloc.start()
     try:

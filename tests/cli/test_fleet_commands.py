@@ -237,11 +237,11 @@ def test_infernos_folder_is_planned_as_it_is(run, tmp_path, monkeypatch):
 
 
 def test_progress_is_shown_only_of_long_work(monkeypatch, capsys):
-    with fleet_options._progress("day", quiet=False) as tell:
+    with fleet_options.progress_line("day", quiet=False) as tell:
         tell("relaxation", 12.0, 11.0)
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(fleet_options, "LOG_SECONDS", 0.0)
-    with fleet_options._progress("day", quiet=False) as tell:
+    with fleet_options.progress_line("day", quiet=False) as tell:
         tell("whole patterns", 12.0, 11.88)
         tell("solving", float("nan"), float("nan"))
     told = capsys.readouterr()
@@ -250,7 +250,7 @@ def test_progress_is_shown_only_of_long_work(monkeypatch, capsys):
         "day: whole patterns, plan $12.00, bound $11.88, gap 0.01",
         "day: solving",
     ]
-    with fleet_options._progress("day", quiet=True) as tell:
+    with fleet_options.progress_line("day", quiet=True) as tell:
         tell("solving", float("nan"), float("nan"))
     assert capsys.readouterr() == ("", "")
 
@@ -270,12 +270,12 @@ def test_help_shows_examples(monkeypatch):
 
 def test_public_names_are_those_of_their_modules():
     from planner import api
-    from planner.io import read
+    from planner.io import instance_file
     from planner.plans import fleet_plan, read_fleet
     from planner.problem import fleet
     from planner.verification.fleet import check_fleet_plan
 
-    assert planner.read_instance is read.read_instance
+    assert planner.read_instance is instance_file.read_instance
     assert planner.solve is api.solve
     assert not hasattr(planner, "read_fleet")
     assert not hasattr(planner, "solve_fleet")

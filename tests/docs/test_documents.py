@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from planner.catalogue import loader
 from planner.errors import InputError
+from planner.io.instance_file import read_instance
 from planner.io.long_form import AT_THE_TOP, FOR_ALL
-from planner.io.read import read_instance
 from planner.plans.plan import COLUMNS
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance

@@ -15,7 +15,7 @@ from azure_week import DEMAND, azure_week
 import planner
 from planner.candidates.fleet.gather import offers
 from planner.io.fleet.fleet_file import open_fleet
-from planner.io.read import asks_fleet
+from planner.io.instance_file import asks_fleet
 from planner.problem.fleet import Fleet
 from planner.reporting.plots.fleet_plan import plot_use, plot_workloads
 

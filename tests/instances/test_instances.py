@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import planner
-from planner.io.read import asks_fleet
+from planner.io.instance_file import asks_fleet
 from planner.plans.plan import COLUMNS, write_csv
 from planner.verification.check_plan import check_plan
 

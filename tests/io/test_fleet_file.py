@@ -16,9 +16,10 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
 from planner.errors import InputError, Problem, few
-from planner.io.fleet.fleet_file import located, open_fleet, read_fleet
+from planner.io.fleet.fleet_file import open_fleet, read_fleet
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.queue_model import Replicas, busiest
+from planner.io.opened_fleet import opened
 from planner.io.schema_errors import model_in
 from planner.problem.fleet import Fleet, FleetPool, FleetWorkload, OnDemand
 from planner.problem.validate_fleet import validate_fleet
@@ -119,9 +120,9 @@ def test_folder_is_read_as_its_file():
 
 def test_folder_with_neither_is_refused(here):
     assert str(refusal(here)) == (
-        f"{here}: found neither, expected a folder with instance.yaml, or with llm-inferno's "
-        "files. "
-        "Name the file itself, or the folder that holds it."
+        f"{here}: found a directory with neither, expected a file, or a directory with "
+        "instance.yaml or llm-inferno's files. "
+        "Name the file itself; `planner batch` solves all files of a directory."
     )
 
 
@@ -207,11 +208,11 @@ def test_few_keeps_what_is_of_another_kind():
 
 def test_later_problems_get_their_lines():
     price = Problem("a price", "nothing", "pools[1].on_demand")
-    (problem,) = located([price], TABLES)
+    (problem,) = opened(TABLES).located([price])
     assert (Path(problem.file).name, problem.line) == ("pools.csv", 3)
-    (problem,) = located([price], DAY)
+    (problem,) = opened(DAY).located([price])
     assert (Path(problem.file).name, problem.line) == ("day.yaml", 5)
-    (problem,) = located([Problem("x", "y", "workloads[1].requests_per_second")], TABLES)
+    (problem,) = opened(TABLES).located([Problem("x", "y", "workloads[1].requests_per_second")])
     assert (Path(problem.file).name, problem.line) == ("demand.csv", 4)
 
 

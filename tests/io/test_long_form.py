@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 import planner
 from planner.errors import InputError
 from planner.io.fleet.fleet_file import read_fleet
+from planner.io.instance_file import asks_fleet, read_instance
 from planner.io.long_form import is_fleet
-from planner.io.read import asks_fleet, read_instance
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
 

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from planner.errors import InputError
-from planner.io.read import asks_fleet, read_instance
+from planner.io.instance_file import asks_fleet, read_instance
 
 INSTANCES = Path(__file__).parents[2] / "instances"
 FILES = ("smallest", "qwen-service", "qwen-two-kinds", "day-and-night", "deepseek-v3-speculative")

@@ -11,7 +11,8 @@ import pytest
 from wrong_files import FILES, GOOD, WRONG, refusal, written
 
 from planner.errors import InputError
-from planner.io.instance_file import LARGEST_FILE_BYTES, read_instance
+from planner.io.instance_file import read_instance
+from planner.io.text_file import LARGEST_FILE_BYTES
 from planner.io.yaml_json import DEEPEST, MOST_VALUES, parse
 from planner.problem.instance import Instance
 
@@ -142,8 +143,9 @@ def test_file_that_is_missing(tmp_path):
 
 def test_path_that_is_a_directory(tmp_path):
     assert str(refusal(tmp_path)) == (
-        f"{tmp_path}: found a directory, expected a YAML or JSON file. "
-        "`planner batch` solves all files of a directory."
+        f"{tmp_path}: found a directory with neither, expected a file, or a directory with "
+        "instance.yaml or llm-inferno's files. "
+        "Name the file itself; `planner batch` solves all files of a directory."
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from test_fleet_plots import busy
 
 import planner
-from planner.analysis.explanation.explain import explain
+from planner.analysis.explain import explain
 from planner.analysis.fleet.robustness import PriceOfRobustness, Robust
 from planner.analysis.fleet.stress_test import Headroom, Headrooms, Stress
 from planner.analysis.frontier import frontier

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from planner.analysis.explanation.break_even import (
     break_even_prices,
     speed_price,
 )
+from planner.analysis.explanation.plain_records import items, numbers, plain
 from planner.analysis.explanation.runner_ups import RunnerUp, runner_ups, walk
 from planner.analysis.explanation.sensitivity import DEFAULT_CHANGE, Sensitivity, sensitivities
 from planner.analysis.explanation.slacks import Slack, slacks
@@ -71,7 +71,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain mappings, lists and numbers; what is not finite is None."""
-        whole = {name: _plain(getattr(self, name)) for name in SECTIONS}
+        whole = {name: plain(getattr(self, name)) for name in SECTIONS}
         why = None if self.diagnosis is None else self.diagnosis.to_dict()
         return {"plan": self.plan.to_row(), "diagnosis": why, "by": self.by, **whole}
 
@@ -84,8 +84,8 @@ class Explanation:
         return [
             dict(zip(CSV_COLUMNS, (section, item, quantity, value), strict=True))
             for section in SECTIONS
-            for item, record in _items(getattr(self, section))
-            for quantity, value in _numbers(_plain(record))
+            for item, record in items(getattr(self, section))
+            for quantity, value in numbers(plain(record))
         ]
 
     def to_csv(self, path: str | Path | None = None) -> str:
@@ -106,7 +106,7 @@ SECTIONS = (
 """Fields of an explanation besides the plan, in the order in which they are told."""
 
 
-def explain(
+def explain_one(
     instance: Instance,
     *,
     shortlists: ShortlistCache | None = None,
@@ -114,7 +114,7 @@ def explain(
     added: Sequence[str] = (),
     by: float = DEFAULT_CHANGE,
 ) -> Explanation:
-    """Solve an instance and explain the plan; every number is from another solve or exact.
+    """Explain the plan of one deployment, as `planner.explain` does.
 
     Parameters
     ----------
@@ -141,14 +141,6 @@ def explain(
         As `planner.solve` does, and for added accelerators that are unknown or there already.
     ValueError
         Where `by` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> import planner
-    >>> instance = planner.read_instance("instances/llama-8b-smallest/instance.yaml")
-    >>> found = planner.explain(instance)
-    >>> sorted({part.term for part in found.time})
-    ['arithmetic', 'latency', 'memory', 'network', 'stall']
     """
     if not 0.0 < by < 1.0:
         raise ValueError(f"by = {by}: expected a part between 0 and 1, such as 0.1")
@@ -182,51 +174,3 @@ def explain(
         ),
         by=by,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Plan):
-        return {name: cell for name, cell in value.to_row().items() if cell not in (None, "")}
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-NAMED_BY = {
-    "TimePart": ("term", "part"),
-    "Slack": ("requirement",),
-    "RunnerUp": ("differs_in", "value"),
-    "SupplyChange": ("said",),
-    "SupplyStep": ("pool",),
-    "BreakEven": ("pool",),
-    "Sensitivity": ("assumption",),
-}
-"""Fields that name a record within its section."""
-
-
-def _items(section: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(section, SpeedPrice):
-        yield "plan", {"cost": section.cost, "free_up_to": section.free_up_to}
-        for side in ("faster", "slower"):
-            for number, step in enumerate(getattr(section, side), start=1):
-                yield f"{side} {number}", step
-        return
-    for record in section or ():
-        named = NAMED_BY[type(record).__name__]
-        yield ": ".join(str(getattr(record, name)) for name in named), record
-
-
-LEFT_TO_JSON = ("changes", "plan", "misses", "tightest")
-"""Fields that are no numbers of a record's own."""
-
-
-def _numbers(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in record.items():
-        if isinstance(value, dict) and name not in LEFT_TO_JSON:
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float | str) and name not in LEFT_TO_JSON:
-            yield f"{prefix}{name}", value

@@ -54,7 +54,8 @@ class RunnerUp:
     choice: Choice
     """Where `misses` is not empty, the deployment that comes nearest to meeting them."""
     loses: float | None
-    """By how much its objective is worse; None where it misses a requirement."""
+    """By how much its objective is worse, negative where it is better than a deployment that is no
+    optimum; None where it misses a requirement."""
     misses: tuple[Miss, ...]
     """Requirements that stand in its way."""
     tightest: Miss | None
@@ -209,7 +210,8 @@ def _possible(
     resolved: ResolvedInstance, plan: Plan, respect: Respect, table: Candidates, row: int
 ) -> RunnerUp:
     found = choice(resolved, table, row)
-    loses = abs(found.objective - (plan.objective or 0.0))
+    more = found.objective - (plan.objective or 0.0)
+    loses = -more if resolved.instance.aim == "tokens_per_second_per_request" else more
     room = _tightest(resolved, table.take(np.asarray([row])))
     return RunnerUp(respect.differs_in, respect.value, found, loses, (), room, respect.changes)
 

@@ -24,8 +24,10 @@ PARTS = ("tp", "pp", "dp", "moe_tp", "ep", "batch")
 """Columns from which a label is made where there is none."""
 RATES = ("requests_per_second", "tokens_per_second")
 MILLISECONDS = {"tpot_ms": "tpot_seconds", "ttft_ms": "ttft_seconds"}
+GPUS, SHORT_GPUS = "gpus_per_replica", "gpus"
+"""Accelerators of one replica, and what benchmarks and other tools call them."""
 AMOUNTS = ("tpot_seconds", "ttft_seconds", "dollars_per_hour", "quality")
-KNOWN = (*NAMES, *PARTS, "gpus", *RATES, *AMOUNTS, *MILLISECONDS)
+KNOWN = (*NAMES, *PARTS, GPUS, SHORT_GPUS, *RATES, *AMOUNTS, *MILLISECONDS)
 ANY = "*"
 """Stands, as an empty cell does, for every workload or every class of requests."""
 
@@ -142,24 +144,30 @@ def _column_problems(file: str, columns: Sequence[str]) -> list[Problem]:
     for name in dict.fromkeys(columns):
         if columns.count(name) > 1 and name in KNOWN:
             told.append((name, "the column twice", "every column once", "Take one of them out."))
-        meant = nearest(name, KNOWN, most=1, cutoff=0.8)
-        if meant and name not in KNOWN and meant[0] not in columns:
-            told.append((name, "an unknown column", meant[0], f"Did you mean {meant[0]}?"))
+        meant = looks_like_known(name)
+        if meant and meant not in columns:
+            told.append((name, "an unknown column", meant, f"Did you mean {meant}?"))
     for wanted, options, fix in (
-        (["gpus"], "gpus", "Add the accelerators that one replica takes."),
+        ([GPUS, SHORT_GPUS], GPUS, "Add the accelerators that one replica takes."),
         (RATES, "requests_per_second or tokens_per_second", "Add what one replica serves."),
         (["label", *PARTS], f"label, or some of {', '.join(PARTS)}", "Name the deployments."),
         (["pool", "accelerator"], "pool or accelerator", "Say where each deployment runs."),
     ):
         if not set(wanted) & set(columns):
             told.append(("", f"the columns {', '.join(columns) or 'nothing'}", options, fix))
-    for pair in (RATES, *MILLISECONDS.items()):
+    for pair in (RATES, (SHORT_GPUS, GPUS), *MILLISECONDS.items()):
         if set(pair) <= set(columns):
             told.append((pair[0], f"{pair[0]} and {pair[1]}", "one of the two", "Remove one."))
     return [
         Problem(f"the column {expected}" if not name else expected, found, name, fix, file, 1)
         for name, found, expected, fix in told
     ]
+
+
+def looks_like_known(name: str) -> str:
+    """Return the known column for which an unknown one may be a slip of the hand; "" for none."""
+    meant = nearest(name, KNOWN, most=1, cutoff=0.8)
+    return meant[0] if meant and name not in KNOWN else ""
 
 
 def _frame(file: str, columns: list[str]) -> pd.DataFrame:
@@ -240,12 +248,13 @@ _NOT_NEGATIVE = _Rule(
     f"a number from 0 to {LARGEST_QUANTITY:g}",
     lambda values: (values >= 0) & (values <= LARGEST_QUANTITY),
 )
+_WHOLE = _Rule(
+    f"a whole number from 1 to {LARGEST_COUNT:,}",
+    lambda values: (values >= 1) & (values <= LARGEST_COUNT) & (values == np.floor(values)),
+    required=True,
+)
 _RULES = {
-    "gpus": _Rule(
-        f"a whole number from 1 to {LARGEST_COUNT:,}",
-        lambda values: (values >= 1) & (values <= LARGEST_COUNT) & (values == np.floor(values)),
-        required=True,
-    ),
+    **dict.fromkeys((GPUS, SHORT_GPUS), _WHOLE),
     **{name: _Rule(_NOT_NEGATIVE.expected, _NOT_NEGATIVE.holds, required=True) for name in RATES},
 }
 
@@ -253,7 +262,7 @@ _RULES = {
 def _numbers(frame: pd.DataFrame, cell_errors: list[CellError]) -> dict[str, Floats]:
     """Return the columns of numbers, NaN where a cell is empty."""
     found = {}
-    for name in ("gpus", *RATES, *AMOUNTS, *MILLISECONDS):
+    for name in (GPUS, SHORT_GPUS, *RATES, *AMOUNTS, *MILLISECONDS):
         if name not in frame:
             continue
         rule, column = _RULES.get(name, _NOT_NEGATIVE), frame[name]
@@ -291,7 +300,7 @@ def _sheet(
         "place": names["accelerator" if by_accelerator else "pool"].codes,
         "role": roles[names["role"].codes],
         "request_class": names["request_class"].codes,
-        "gpus": numbers["gpus"].astype(np.int64),
+        "gpus": numbers[GPUS if GPUS in numbers else SHORT_GPUS].astype(np.int64),
         "rate": numbers[rate],
         **{name: numbers.get(name, unstated) for name in AMOUNTS},
     }

@@ -10,19 +10,19 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from planner.errors import InputError, Problem
+from planner.io.document import Said
 from planner.io.fleet.csv_tables import Listing, read_listing
 from planner.io.fleet.demand_csv import DemandTable, read_demand
 from planner.io.fleet.running_plan import FIELD, PERIOD, PLAN, is_plan, running_of
 from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
-from planner.io.instance_file import INSTANCE_FILES, file_of, read_text
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import LongForm, long_form, name_of
 from planner.io.own_catalogue import OwnCatalogue, own_catalogue
 from planner.io.schema_errors import placed
+from planner.io.text_file import INSTANCE_FILES, file_of, read_text
 from planner.io.yaml_json import Source
 from planner.problem.fleet import Fleet, FleetPool, FleetWorkload
-from planner.problem.instance import SWEEP
 from planner.problem.offers import Offers
 from planner.problem.validate_fleet import validate_fleet
 
@@ -76,33 +76,19 @@ def open_fleet(path: str | Path) -> tuple[Fleet, Offers | None]:
     """
     path = file_of(path)
     if not path.is_dir():
-        return _read(path)[0], None
+        return fleet_of(Source(read_text(path), str(path)), path.parent), None
     if is_inferno(path):
         return read_inferno(path)
-    fix = "Name the file itself, or the folder that holds it."
-    expected = f"a folder with {INSTANCE_FILES[0]}, or with llm-inferno's files"
-    raise InputError(Problem(expected, "neither", "", fix, str(path)))
-
-
-def located(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
-    """Return problems of a fleet that was read, with the files and lines of their fields.
-
-    Parameters
-    ----------
-    problems : iterable of Problem
-        Whatever was found to be wrong later, with fields as a fleet names them.
-    path : str or Path
-        What the fleet was read from.
-    """
-    file = file_of(path)
-    return _read(file)[1].placed(problems) if file.is_file() else list(problems)
+    fix = "Name the file itself; `planner batch` solves all files of a directory."
+    expected = f"a file, or a directory with {INSTANCE_FILES[0]} or llm-inferno's files"
+    raise InputError(Problem(expected, "a directory with neither", "", fix, str(path)))
 
 
 @dataclass(slots=True)
 class _Draft:
     """A fleet file while its tables are read."""
 
-    source: Source
+    source: Said
     folder: Path
     listings: dict[str, Listing] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -118,12 +104,7 @@ class _Draft:
                 self.problems.append(problem)
 
 
-def _read(path: Path) -> tuple[Fleet, Origin]:
-    """Return the fleet of a file and where it was said."""
-    return _of_source(Source(read_text(path), str(path)), path.parent)
-
-
-def fleet_of(source: Source, folder: Path) -> Fleet:
+def fleet_of(source: Said, folder: Path) -> Fleet:
     """Return the fleet of a text whose relative paths start at a folder.
 
     Raises
@@ -131,10 +112,17 @@ def fleet_of(source: Source, folder: Path) -> Fleet:
     InputError
         As `read_fleet` does.
     """
-    return _of_source(source, folder)[0]
+    return fleet_with_origin(source, folder)[0]
 
 
-def _of_source(source: Source, folder: Path) -> tuple[Fleet, Origin]:
+def fleet_with_origin(source: Said, folder: Path) -> tuple[Fleet, Origin]:
+    """Return the fleet of a text, and where everything in it was said.
+
+    Raises
+    ------
+    InputError
+        As `read_fleet` does.
+    """
     draft = _Draft(source, folder)
     value = dict(draft.source.value)
     table = value.pop(DEMAND, None)
@@ -184,9 +172,6 @@ def _put_running_plan(draft: _Draft, value: dict[str, Any]) -> None:
 
 def _long_form(value: dict[str, Any], path: Path, origin: Origin) -> LongForm:
     """Return what a file and its tables say, written out."""
-    if SWEEP in value:
-        fix = "Sweeps take one workload in one period, with one price for each pool, so far."
-        raise InputError(origin.placed([Problem("no sweep", "a sweep of a fleet", SWEEP, fix)]))
     try:
         return long_form(value, name_of(path), fleet=True)
     except InputError as error:

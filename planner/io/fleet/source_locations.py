@@ -10,13 +10,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from planner.errors import Problem, few
-from planner.io.document import Document, Location, dotted
+from planner.io.document import Document, Location, Said, dotted
 from planner.io.fleet.csv_tables import Listing
 from planner.io.fleet.demand_csv import DemandTable
 from planner.io.long_form import FOR_ALL, WORKLOAD
 from planner.io.own_catalogue import CATALOGUE
 from planner.io.schema_errors import Schema, in_words, placed
-from planner.io.yaml_json import Source
 from planner.problem.changes import Changes
 from planner.problem.fleet import (
     Fleet,
@@ -33,7 +32,7 @@ from planner.problem.fleet import (
     Scenario,
     Spot,
 )
-from planner.problem.instance import BatchRange, Draft, Quality, Search
+from planner.problem.instance import SWEEP, BatchRange, Draft, Quality, Search
 
 DEMAND = "demand"
 """Key of a file that names a table of demand; a fleet has none."""
@@ -63,14 +62,14 @@ PARTS: dict[str, type[BaseModel]] = {
     "`changes`": Changes,
     "`solver`": FleetSolver,
 }
-SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, CATALOGUE, *FOR_ALL))
+SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, CATALOGUE, SWEEP, *FOR_ALL))
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The file of a fleet and its tables: where everything in it was said."""
 
-    source: Source
+    source: Said
     """The file itself; lines of JSON are looked for only where a message needs them."""
     listings: Mapping[str, Listing]
     demand: DemandTable | None = None

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 
 from planner.errors import InputError, Problem
 from planner.io.document import Document, Location, dotted
-from planner.io.instance_file import read_text
 from planner.io.schema_errors import Schema, in_words, model_in
+from planner.io.text_file import read_text
 from planner.io.yaml_json import Source
 from planner.problem.fleet import Amount, Whole
 from planner.problem.instance import Count, Name

@@ -96,7 +96,7 @@ def time_table(found: Findings) -> Table:
                 ),
                 part=True,
             )
-            for one in listed_parts(found.explanation, term)
+            for one in listed_parts(found.plan, found.explanation.time, term)
         ]
     rows.append(Row(("in all", "", milliseconds(whole), "100 %"), strong=True))
     columns = "Part | Takes (ms) | Waited for (ms) | Share"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planner.analysis.explanation.explain import Explanation, explain
+from planner.analysis.explain import explain
+from planner.analysis.explanation.explain import Explanation
 from planner.analysis.frontier import Frontier, frontier
 from planner.candidates.shortlist_cache import ShortlistCache
 from planner.infeasibility.diagnosis import Diagnosis

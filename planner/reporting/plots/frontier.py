@@ -139,17 +139,23 @@ def plot_best(path: str | Path, found: Sequence[Over], width: float = COLUMN_WID
         for index, over in enumerate(found):
             pairs = _pairs(over)
             style = _style(index, len(found), False) | {"marker": MARKERS[index % len(MARKERS)]}
-            x, y = [value for value, _ in pairs], [getattr(plan, aim) for _, plan in pairs]
+            x, y = [value for value, _ in pairs], [_worth(plan, aim) for _, plan in pairs]
             (line,) = axes.plot(x, y, ms=3, **style)
             marks.append((line, pairs[0][1].instance))
         field = found[0].field
         _scale(axes.set_xscale, [value for over in found for value, _ in _pairs(over)])
-        _scale(axes.set_yscale, [getattr(plan, aim) for plan in plans])
+        _scale(axes.set_yscale, [_worth(plan, aim) for plan in plans])
         _decimals(axes)
         axes.set_xlabel(UNITS.get(_key(field), field))
         axes.set_ylabel(UNITS[aim])
         put_title(axes, "The best plan", plans[0].instance if len(found) == 1 else "")
         put_legend(root(axes), marks if len(found) > 1 else [])
+
+
+def _worth(plan: Plan, aim: str) -> float:
+    """Return what a plan attains of an aim; of its own, that of a whole fleet too."""
+    value = plan.objective if plan.objective_name == aim else getattr(plan, aim)
+    return float(value or 0.0)
 
 
 def _key(field: str) -> str:

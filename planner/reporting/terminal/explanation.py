@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from planner.analysis.explanation.break_even import SpeedStep
 from planner.analysis.explanation.explain import Explanation
-from planner.analysis.explanation.time_breakdown import TERMS
+from planner.analysis.explanation.runner_ups import RunnerUp
+from planner.analysis.explanation.time_breakdown import TERMS, TimePart
+from planner.plans.plan import Plan
 from planner.problem.limits import DEMAND
 from planner.reporting import number_format
 from planner.reporting.explanation_text import (
@@ -52,9 +56,9 @@ def show_explanation(found: Explanation, console: Console) -> None:
     """
     console.print(Text(sentence(found), style="bold"))
     for title, table in (
-        ("Where the time of a token goes", _time(found)),
+        ("Where the time of a token goes", time_table(found.plan, found.time)),
         ("What is asked, and the room left", _requirements(found)),
-        ("The best deployments that differ", _runner_ups(found)),
+        ("The best deployments that differ", deployment_table(found.plan, found.runner_ups)),
         ("What speed costs", _speed(found)),
         (f"More or fewer GPUs in {found.plan.pool}", _supplies(found)),
         ("Prices at which the choice changes", _prices(found)),
@@ -107,17 +111,18 @@ def _table(*columns: str, left: int = 1) -> Table:
     return table
 
 
-def _time(found: Explanation) -> Table:
+def time_table(plan: Plan, time: Sequence[TimePart]) -> Table:
+    """Return where the time of a token of a deployment goes, part by part."""
     table = _table("", "ms", "waited for", "share")
     table.add_column("")
-    whole = found.plan.tpot_seconds or 1.0
+    whole = plan.tpot_seconds or 1.0
     for term in TERMS:
-        exposed = exposed_by(found.time, term)
-        seconds = sum(part.seconds for part in found.time if part.term == term)
+        exposed = exposed_by(time, term)
+        seconds = sum(part.seconds for part in time if part.term == term)
         bar = Text("█" * round(BAR_WIDTH * exposed / whole), style=COLOURS[term])
         name = "other users' prompts" if term == "stall" else term
         table.add_row(Text(name, style="bold"), *_times(seconds, exposed, exposed / whole), bar)
-        for part in listed_parts(found, term):
+        for part in listed_parts(plan, time, term):
             cells = _times(part.seconds, part.exposed_seconds, part.share)
             table.add_row(f"  {part.part}", *(Text(cell, style="dim") for cell in cells))
     table.add_row(Text("in all", style="bold"), "", milliseconds(whole), number_format.share(1.0))
@@ -143,14 +148,15 @@ def _requirements(found: Explanation) -> Table:
     return table
 
 
-def _runner_ups(found: Explanation) -> Table:
+def deployment_table(plan: Plan, runner_ups: Sequence[RunnerUp]) -> Table:
+    """Return the best deployments that differ from a plan's, and what they lose."""
     table = _table("with", "deployment", "loses", "objective", left=3)
-    for one in found.runner_ups[: MOST_ROWS + 2]:
+    for one in runner_ups[: MOST_ROWS + 2]:
         said = f"{words_of(one.differs_in)} {one.value}"
         if one.differs_in == "anything":
             said = f"next best, {one.value}"
-        best = "none" if one.misses else value(found.plan, one.choice.objective)
-        table.add_row(said, one.choice.label, loses(found.plan, one), best)
+        best = "none" if one.misses else value(plan, one.choice.objective)
+        table.add_row(said, one.choice.label, loses(plan, one), best)
     return table
 
 

@@ -23,6 +23,10 @@ WHOLE_DOLLARS = 100.0
 LEAST_WORTH = 0.005
 """Dollars per hour from which one more accelerator is worth naming."""
 HOURS_PER_DAY = 24.0
+BORDER = 6
+"""Columns of a panel's border beside its title."""
+SHORTEST_NAME = 8
+"""Columns that a name has in a title, however much stands behind it."""
 
 
 def show_fleet_plan(plan: FleetPlan, console: Console) -> None:
@@ -35,7 +39,7 @@ def show_fleet_plan(plan: FleetPlan, console: Console) -> None:
     console : Console
         Where to.
     """
-    console.print(_found(plan) if plan.found else _not_found(plan))
+    console.print(_found(plan, console.width) if plan.found else _not_found(plan))
 
 
 def _not_found(plan: FleetPlan) -> RenderableType:
@@ -43,21 +47,29 @@ def _not_found(plan: FleetPlan) -> RenderableType:
     return Panel(Text(plan.message), title=title, title_align="left", style="red")
 
 
-def _found(plan: FleetPlan) -> RenderableType:
-    cost = f"${plan.dollars_per_hour:,.2f}/h"
-    if plan.traffic is None:
-        title = Text(f"{plan.fleet}: {cost} ({_proof(plan)})")
-    else:
-        most = f"{plan.traffic.requests_per_second:,.4g} requests/s"
-        title = Text(f"{plan.fleet}: {most} at {cost} ({_proof_of_most(plan, plan.traffic)})")
-    parts: list[RenderableType] = [_cost(plan)]
-    for table in (_workloads, _deployments, _pools):
-        parts += [Text(), *table(plan)]
+def _found(plan: FleetPlan, width: int) -> RenderableType:
+    title = _title(plan, width - BORDER)
+    # A panel is as wide as what it holds, of which the title is no part.
+    wide = Text(" " * title.cell_len, no_wrap=True, overflow="crop")
+    parts: list[RenderableType] = [_cost(plan), wide]
+    for number, table in enumerate((_workloads, _deployments, _pools)):
+        parts += [*([Text()] if number else []), *table(plan)]
     if (plan.service.shed > 0).any():
         parts += [Text(), *_shed(plan)]
     if plan.message:
         parts += [Text(), Text(plan.message)]
     return Panel(Group(*parts), title=title, title_align="left", expand=False, padding=(1, 2))
+
+
+def _title(plan: FleetPlan, width: int) -> Text:
+    """Return name, cost and proof; of names that are too long only the beginning."""
+    said = f"${plan.dollars_per_hour:,.2f}/h ({_proof(plan)})"
+    if plan.traffic is not None:
+        most = f"{plan.traffic.requests_per_second:,.4g} requests/s"
+        said = f"{most} at ${plan.dollars_per_hour:,.2f}/h ({_proof_of_most(plan, plan.traffic)})"
+    name = Text(plan.fleet)
+    name.truncate(max(width - len(said) - 2, SHORTEST_NAME), overflow="ellipsis")
+    return name.append(f": {said}")
 
 
 def _proof(plan: FleetPlan) -> str:
