@@ -9,7 +9,9 @@ import numpy as np
 
 from paper import closed_form, layout_search, reference
 from paper.lab import Case, Lab, link, paper_model, price, timed, without_base_latency
-from planner.catalogue.transformer import Dense, GroupedQuery, LayerGroup, Transformer
+from planner.catalogue.attention import GroupedQuery
+from planner.catalogue.feedforward import Dense
+from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.terms.collectives import PROTOCOLS
 from planner.terms.forward_pass import ONE, Floats, ForwardPass
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from planner.catalogue.feedforward import Experts
 from planner.catalogue.profile import Rates, Switches
-from planner.catalogue.transformer import Experts, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.terms import feedforward, serving, speculation
 from planner.terms.forward import Terms, forward
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision

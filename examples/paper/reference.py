@@ -9,16 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from planner import catalogue
-from planner.catalogue.transformer import (
-    Attention,
-    Dense,
-    Experts,
-    FeedForward,
-    GroupedQuery,
-    Latent,
-    LayerGroup,
-    Transformer,
-)
+from planner.catalogue.attention import Attention, GroupedQuery, Latent
+from planner.catalogue.feedforward import Dense, Experts, FeedForward
+from planner.catalogue.transformer import LayerGroup, Transformer
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data" / "reference"
 WEIGHTS = {"0.5": "fp4", "1": "fp8", "2": "bf16"}

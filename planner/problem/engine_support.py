@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from planner.catalogue.accelerator import Accelerator
+from planner.catalogue.attention import GroupedQuery
 from planner.catalogue.engine import Booleans, Degrees, Engine, Split
+from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Profile
-from planner.catalogue.transformer import Dense, GroupedQuery, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.errors import Problem, did_you_mean
 from planner.problem.instance import Instance
 from planner.terms.calibration import implementations

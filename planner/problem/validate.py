@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from planner.catalogue.transformer import Experts, Transformer
+from planner.catalogue.feedforward import Experts
+from planner.catalogue.transformer import Transformer
 from planner.errors import Problem
 from planner.problem.instance import BatchRange, Instance
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from planner.catalogue.attention import Attention, GroupedQuery, Latent, Recurrent
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import Attention, GroupedQuery, Latent, Recurrent
 from planner.terms.forward_pass import Floats, ForwardPass
 from planner.terms.matmul import per_rank_elements, shared_split_elements
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner.catalogue.feedforward import Dense, Experts
 from planner.catalogue.profile import Rates, Ring, Switches
-from planner.catalogue.transformer import Dense, Experts, LayerGroup, Transformer
+from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.terms import attention, feedforward
 from planner.terms.collectives import Message, all_reduce, dispatch, stage_hops
 from planner.terms.forward_pass import Floats, ForwardPass, stack_factor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from planner.catalogue.feedforward import Dense, Experts, FeedForward
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import Dense, Experts, FeedForward
 from planner.terms.forward_pass import Floats, ForwardPass
 from planner.terms.matmul import per_rank_elements, shared_split_elements
 

@@ -7,8 +7,9 @@ from functools import reduce
 
 import numpy as np
 
+from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import Dense, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.terms import attention, feedforward
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
 from planner.terms.pipeline_stages import StageArrays, fullest_stages

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from planner.catalogue import profile
+from planner.catalogue.attention import GroupedQuery, Recurrent
+from planner.catalogue.feedforward import Dense, Experts
 from planner.catalogue.huggingface import from_config
-from planner.catalogue.transformer import Dense, Experts, GroupedQuery, Recurrent, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.errors import InputError
 from planner.terms.attention import cache_elements_moved, cache_elements_per_rank, score_flop
 from planner.terms.forward_pass import ForwardPass, Precision

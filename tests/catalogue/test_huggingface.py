@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from planner.catalogue import transformer, transformer_names
+from planner.catalogue.attention import GroupedQuery, Indexer, Latent
+from planner.catalogue.feedforward import Experts
 from planner.catalogue.huggingface import FAMILIES, MODEL_TYPES, REFUSED, from_config, read_config
-from planner.catalogue.transformer import Experts, GroupedQuery, Indexer, Latent, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.errors import InputError
 
 DATA = Path(__file__).parents[1] / "data"

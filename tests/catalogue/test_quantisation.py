@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from planner.catalogue.checkpoint import Checkpoint
 from planner.catalogue.huggingface import from_config, read_config
-from planner.catalogue.transformer import Checkpoint, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.cli import app
 from planner.errors import InputError
 

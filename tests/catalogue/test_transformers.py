@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from planner.catalogue import loader, transformer, transformer_names
-from planner.catalogue.transformer import Experts, GroupedQuery, Latent, Recurrent
+from planner.catalogue.attention import GroupedQuery, Latent, Recurrent
+from planner.catalogue.feedforward import Experts
 from planner.errors import UnknownNameError
 
 FACTS = Path(__file__).parents[1] / "data" / "transformers" / "transformers.csv"

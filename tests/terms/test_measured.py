@@ -13,8 +13,9 @@ import pytest
 
 from planner import catalogue
 from planner.catalogue.accelerator import PRECISIONS, Accelerator
+from planner.catalogue.attention import GroupedQuery
 from planner.catalogue.profile import Measured, Profile
-from planner.catalogue.transformer import GroupedQuery, Transformer
+from planner.catalogue.transformer import Transformer
 from planner.terms.calibration import rates
 from planner.terms.forward import forward
 from planner.terms.forward_pass import ForwardPass, Precision

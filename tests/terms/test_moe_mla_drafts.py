@@ -13,7 +13,8 @@ from planner import catalogue
 from planner.candidates.requirements import all_met, objective_values, requirements
 from planner.candidates.screening import screen
 from planner.candidates.table import count, tabulate
-from planner.catalogue.transformer import Dense, Experts, LayerGroup, Transformer
+from planner.catalogue.feedforward import Dense, Experts
+from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.problem.instance import Instance
 from planner.problem.resolve import resolve
 from planner.terms.calibration import rates

@@ -7,8 +7,10 @@ import pytest
 
 from planner import catalogue
 from planner.catalogue import transformer_names
+from planner.catalogue.attention import GroupedQuery
+from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Switches
-from planner.catalogue.transformer import Dense, GroupedQuery, LayerGroup, Transformer
+from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.terms.forward_pass import Precision
 from planner.terms.memory_capacity import resident_bytes
 from planner.terms.pipeline_stages import stage_sizes, stages

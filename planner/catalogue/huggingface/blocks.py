@@ -6,16 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from planner.catalogue.attention import Attention, GroupedQuery, Latent
+from planner.catalogue.feedforward import Dense, Experts, FeedForward
 from planner.catalogue.huggingface.fields import Fields
-from planner.catalogue.transformer import (
-    Attention,
-    Dense,
-    Experts,
-    FeedForward,
-    GroupedQuery,
-    Latent,
-    LayerGroup,
-)
+from planner.catalogue.transformer import LayerGroup
 
 Layer = tuple[Attention | None, FeedForward | None]
 Reader = Callable[[Fields], list[Layer]]

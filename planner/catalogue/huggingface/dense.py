@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from planner.catalogue.attention import Attention, GroupedQuery
+from planner.catalogue.feedforward import Dense, Experts, FeedForward
 from planner.catalogue.huggingface.blocks import (
     FULL,
     SLIDING,
@@ -17,7 +19,6 @@ from planner.catalogue.huggingface.blocks import (
     sliding,
 )
 from planner.catalogue.huggingface.fields import PLACEHOLDER, Fields
-from planner.catalogue.transformer import Attention, Dense, Experts, FeedForward, GroupedQuery
 
 
 def plain(

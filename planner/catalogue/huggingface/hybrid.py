@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from planner.catalogue.attention import GroupedQuery, Recurrent
+from planner.catalogue.feedforward import Experts, FeedForward
 from planner.catalogue.huggingface.blocks import (
     FULL,
     Family,
@@ -19,7 +21,6 @@ from planner.catalogue.huggingface.blocks import (
 )
 from planner.catalogue.huggingface.fields import PLACEHOLDER, Fields
 from planner.catalogue.huggingface.moe import ROUTED, qwen_blocks
-from planner.catalogue.transformer import Experts, FeedForward, GroupedQuery, Recurrent
 
 LINEAR = "linear_attention"
 STATE_PRECISION = ("mamba_ssm_dtype", "mamba_ssm_cache_dtype")

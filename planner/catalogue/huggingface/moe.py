@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from planner.catalogue.attention import Attention, GroupedQuery, Indexer
+from planner.catalogue.feedforward import Experts, FeedForward
 from planner.catalogue.huggingface.blocks import (
     BLOCK_TYPES,
     FULL,
@@ -26,13 +28,6 @@ from planner.catalogue.huggingface.blocks import (
 )
 from planner.catalogue.huggingface.dense import all_but_every, everywhere, upper_layers
 from planner.catalogue.huggingface.fields import Fields
-from planner.catalogue.transformer import (
-    Attention,
-    Experts,
-    FeedForward,
-    GroupedQuery,
-    Indexer,
-)
 
 LOCAL = ("num_local_experts",)
 ROUTED = ("n_routed_experts", "num_local_experts")

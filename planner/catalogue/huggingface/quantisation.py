@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.catalogue.checkpoint import Checkpoint
 from planner.catalogue.huggingface.fields import LONGEST_FOUND, MISSING, Fields
 from planner.catalogue.huggingface.number_formats import (
     ALGORITHMS,
@@ -13,7 +14,6 @@ from planner.catalogue.huggingface.number_formats import (
     NumberFormat,
     whole_format,
 )
-from planner.catalogue.transformer import Checkpoint
 
 SECTION = "quantization_config"
 SECTIONS = (SECTION, "compression_config", "quantization")

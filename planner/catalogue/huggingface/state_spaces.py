@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from planner.catalogue.attention import Recurrent
+from planner.catalogue.feedforward import Dense, FeedForward
 from planner.catalogue.huggingface.blocks import (
     INTERMEDIATE,
     Family,
@@ -17,7 +19,6 @@ from planner.catalogue.huggingface.blocks import (
 from planner.catalogue.huggingface.fields import Fields
 from planner.catalogue.huggingface.hybrid import state_bytes
 from planner.catalogue.huggingface.moe import COUNT, LOCAL
-from planner.catalogue.transformer import Dense, FeedForward, Recurrent
 
 ATTENTION = ("full_attention", "attention")
 STATES = ("linear_attention", "mamba")
