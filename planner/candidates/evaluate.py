@@ -101,7 +101,7 @@ class Evaluator:
             sent = communication(resolved.llm, size, rates, resolved.switches, step)
             self._counted = (key, done, sent)
         _, done, sent = self._counted
-        return timed(done, sent, precision, rates, resolved.switches).sums()
+        return timed(done, sent, precision, rates, resolved.switches, llm=resolved.llm).sums()
 
     def _prefill(self, precision: Precision) -> Floats:
         """Seconds in which every attention group reads a prompt, side by side."""

@@ -54,9 +54,13 @@ class Experts:
         """Weights of one routed expert."""
         return (self.matrices_in + 1) * (self.latent or hidden) * self.width
 
+    def router_parameters(self, hidden: int) -> int:
+        """Weights of the router."""
+        return hidden * self.count if self.router else 0
+
     def common_parameters(self, hidden: int) -> int:
         """Weights every token meets: the router, the shared experts and the way to the latent."""
-        router = hidden * self.count if self.router else 0
+        router = self.router_parameters(hidden)
         shared = (self.matrices_in + 1) * hidden * self.shared_width
         return router + shared + 2 * hidden * (self.latent or 0)
 

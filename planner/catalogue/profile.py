@@ -28,8 +28,9 @@ class Switches:
     """Matrix inputs read by every rank that needs them, or by the best split among the ranks."""
     heads_replicated: bool = True
     """Whether ranks beyond the number of key/value heads hold copies of the cache."""
-    embedding_bytes: float | None = 2.0
-    """Bytes per embedding weight; None follows the weight precision."""
+    weights_by_part: bool = True
+    """Whether parts have the bits that checkpoints hold, scales included, or all those of the
+    weight precision."""
     parallel_attention: bool = True
     """Whether parallel attention saves one of two all-reduces."""
     whole_layers: bool = True

@@ -147,6 +147,11 @@ def cache_elements_moved(
     return moved
 
 
+def weight_part(attention: Attention) -> str:
+    """Return the part of the weights that an attention's projections belong to."""
+    return "recurrent" if isinstance(attention, Recurrent) else "attention"
+
+
 def weights_per_rank(
     attention: Attention, hidden: int, tp: Floats, switches: Switches, *, traffic: bool = True
 ) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from planner.catalogue.feedforward import Dense, Experts, FeedForward
@@ -50,27 +52,42 @@ def block_flop(block: FeedForward, hidden: int, step: ForwardPass, switches: Swi
     return 2.0 * (routed * busiest(step) * step.tokens / step.width + common * everyones)
 
 
-def weights_held(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
-    """Weights of one layer's block that one rank holds (T13).
+def weights_held(
+    block: FeedForward, hidden: int, step: ForwardPass, switches: Switches
+) -> Mapping[str, Floats]:
+    """Weights of one layer's block that one rank holds, by part (T13).
 
     Whole experts are dealt out to the groups, so the fullest group counts.
     """
     if isinstance(block, Dense):
-        return block.parameters(hidden) / dense_ranks(step, switches)
+        return {"dense": block.parameters(hidden) / dense_ranks(step, switches)}
     copies = np.where(step.ep > 1.0, step.redundant, 0)
     experts = (block.count + copies) / step.ep
     experts = np.ceil(experts) if switches.whole_layers else experts
     routed = experts * block.expert_parameters(hidden) / step.expert_tp
-    return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
+    return {"experts": routed, **_common(block, hidden, step, switches)}
 
 
-def weights_read(block: FeedForward, hidden: int, step: ForwardPass, switches: Switches) -> Floats:
+def weights_read(
+    block: FeedForward, hidden: int, step: ForwardPass, switches: Switches
+) -> Mapping[str, Floats]:
     """Weights of one layer's block that one rank reads: of experts, those touched (T56)."""
     if isinstance(block, Dense):
         return weights_held(block, hidden, step, switches)
     share = block.count / step.width * touched(block, step.tokens, switches)
     routed = share * block.expert_parameters(hidden)
-    return routed + block.common_parameters(hidden) / dense_ranks(step, switches)
+    return {"experts": routed, **_common(block, hidden, step, switches)}
+
+
+def _common(
+    block: Experts, hidden: int, step: ForwardPass, switches: Switches
+) -> Mapping[str, Floats]:
+    """Weights that every token passes: shared experts with the way to the latent, and router."""
+    ranks, router = dense_ranks(step, switches), block.router_parameters(hidden)
+    return {
+        "shared": (block.common_parameters(hidden) - router) / ranks,
+        "router": router / ranks,
+    }
 
 
 def activation_elements(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from planner.catalogue.checkpoint import PartBits
 from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import Transformer
 from planner.terms.communication import Communication, communication
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
-from planner.terms.operation_counts import OperationCounts, operation_counts
+from planner.terms.operation_counts import (
+    ATTENTION_WEIGHTS,
+    BLOCK_WEIGHTS,
+    OperationCounts,
+    operation_counts,
+)
+from planner.terms.weight_formats import weight_bits
 
 Parts = Mapping[str, Floats]
 
@@ -121,7 +128,8 @@ def forward(
         Seconds by cause, each part an array of the broadcast shape or one that broadcasts to it.
     """
     sent = communication(llm, precision.activation_bytes, rates, switches, step)
-    return timed(operation_counts(llm, switches, step), sent, precision, rates, switches)
+    done = operation_counts(llm, switches, step)
+    return timed(done, sent, precision, rates, switches, llm=llm)
 
 
 def timed(
@@ -130,6 +138,8 @@ def timed(
     precision: Precision,
     rates: Rates,
     switches: Switches,
+    *,
+    llm: Transformer,
 ) -> Terms:
     """Time what was counted: the part of `forward` that the precision decides.
 
@@ -139,12 +149,12 @@ def timed(
         FLOP and numbers moved by one rank.
     sent : Communication
         Messages, with this accelerator and the precision of activations.
-    precision, rates, switches
-        As for `forward`.
+    precision, rates, switches, llm
+        As for `forward`; the checkpoint says what a weight of each part takes.
     """
     return Terms(
         arithmetic_parts=_arithmetic(done, precision, rates, switches),
-        memory_parts=_memory(done, precision, rates, switches),
+        memory_parts=_memory(done, precision, rates, weight_bits(llm, precision.weights, switches)),
         network_parts=sent.network,
         latency_parts=sent.latency,
         combine_power=rates.combine_power,
@@ -175,18 +185,26 @@ def _arithmetic(
     }
 
 
-def _memory(done: OperationCounts, precision: Precision, rates: Rates, switches: Switches) -> Parts:
+def _memory(done: OperationCounts, precision: Precision, rates: Rates, bits: PartBits) -> Parts:
     """Bytes of one rank over its bandwidth: weights, activations, cache and output (T26)."""
     per_byte = done.stack / rates.memory_bytes_per_second
-    weights, activations = precision.weight_bytes, precision.activation_bytes
-    element_bytes = {
-        "feedforward_weights": weights,
-        "feedforward_activations": activations,
-        "attention_weights": weights,
-        "attention_activations": activations,
-        "cache": precision.cache_bytes,
-        "states": 1.0,
+    activations = precision.activation_bytes
+    moved = {
+        "feedforward_weights": _weights(done, BLOCK_WEIGHTS, bits),
+        "feedforward_activations": done.words["feedforward_activations"] * activations,
+        "attention_weights": _weights(done, ATTENTION_WEIGHTS, bits),
+        "attention_activations": done.words["attention_activations"] * activations,
+        "cache": done.words["cache"] * precision.cache_bytes,
+        "states": done.words["states"],
     }
-    parts = {name: done.words[name] * size * per_byte for name, size in element_bytes.items()}
-    output = done.output_words * (switches.embedding_bytes or weights)
+    parts = {name: size * per_byte for name, size in moved.items()}
+    output = done.output_words * bits.bytes_of("head")
     return {**parts, "output_projection": output / rates.memory_bytes_per_second}
+
+
+def _weights(done: OperationCounts, parts: Sequence[str], bits: PartBits) -> Floats:
+    """Return the bytes of weights that one rank reads of some parts."""
+    total: Floats = np.asarray(0.0)
+    for part in parts:
+        total = total + done.words[part] * bits.bytes_of(part)
+    return total

@@ -27,11 +27,6 @@ class Precision:
     activations: str = "bf16"
 
     @property
-    def weight_bytes(self) -> float:
-        """Bytes of one weight."""
-        return PRECISIONS[self.weights]
-
-    @property
     def cache_bytes(self) -> float:
         """Bytes of one cached number."""
         return CACHE_PRECISIONS[self.cache]

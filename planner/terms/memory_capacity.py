@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import numpy as np
 
+from planner.catalogue.checkpoint import PartBits
 from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
 from planner.terms import attention, feedforward
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
 from planner.terms.pipeline_stages import StageArrays, fullest_stages
-
-TOWER_NUMBER_BYTES = 2.0
+from planner.terms.weight_formats import TOWER_BYTES, weight_bits
 
 
 def resident_bytes(
@@ -42,14 +42,10 @@ def resident_bytes(
         Copies of experts that a layer holds beside its own, where they are spread.
     """
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
-    weights = _layer_weights(llm, precision, switches, step)
     caches = _layer_caches(llm, precision, switches, step)
-    embedding = embedding_bytes(llm, precision, switches, tp)
-    towers = first_stage_bytes(llm, precision, switches, tp)
     sequences, held = step.group_sequences(switches), np.asarray(0.0)
-    for stage in fullest_stages(llm, pp, switches):
-        own = _sum(stage, weights) + stage.embeddings * embedding + stage.towers * towers
-        held = np.maximum(held, own + _sum(stage, caches) * sequences)
+    for stage, weights in _stage_weights(llm, precision, switches, step):
+        held = np.maximum(held, weights + _sum(stage, caches) * sequences)
     return held + workspace_bytes(llm, precision, switches, step)
 
 
@@ -57,48 +53,52 @@ def weight_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
     """Weights of one rank of the stage that holds most: layers, embeddings, towers (T34)."""
-    layers = _layer_weights(llm, precision, switches, step)
-    embedding = embedding_bytes(llm, precision, switches, step.tp)
-    towers = first_stage_bytes(llm, precision, switches, step.tp)
-    found = (
-        _sum(stage, layers) + stage.embeddings * embedding + stage.towers * towers
-        for stage in fullest_stages(llm, step.pp, switches)
-    )
+    found = (weights for _, weights in _stage_weights(llm, precision, switches, step))
     return reduce(np.maximum, found)
 
 
-def embedding_bytes(
-    llm: Transformer, precision: Precision, switches: Switches, tp: Floats
-) -> Floats:
-    """Bytes that one rank holds of one embedding matrix."""
-    return llm.embedding_parameters * (switches.embedding_bytes or precision.weight_bytes) / tp
+def _stage_weights(
+    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
+) -> Iterator[tuple[StageArrays, Floats]]:
+    """Yield stages of which one is the fullest, and the bytes of weights of a rank of each."""
+    bits = weight_bits(llm, precision.weights, switches)
+    layers = _layer_weights(llm, bits, switches, step)
+    look_up, head = (embedding_bytes(llm, bits, part, step.tp) for part in ("embeddings", "head"))
+    towers = first_stage_bytes(llm, bits, step.tp)
+    for stage in fullest_stages(llm, step.pp, switches):
+        ends = stage.look_up * look_up + stage.head * head + stage.towers * towers
+        yield stage, _sum(stage, layers) + ends
 
 
-def first_stage_bytes(
-    llm: Transformer, precision: Precision, switches: Switches, tp: Floats
-) -> Floats:
+def embedding_bytes(llm: Transformer, bits: PartBits, part: str, tp: Floats) -> Floats:
+    """Bytes that one rank holds of the look-up (`embeddings`) or the output projection (`head`)."""
+    return llm.embedding_parameters * bits.bytes_of(part) / tp
+
+
+def first_stage_bytes(llm: Transformer, bits: PartBits, tp: Floats) -> Floats:
     """Bytes that one rank of the first stage holds beside layers and words.
 
-    Towers, which quantisers leave in 16 bits, and embeddings that layers have of their own.
+    Towers, and embeddings that layers have of their own.
     """
-    look_ups = llm.look_up_parameters * (switches.embedding_bytes or precision.weight_bytes)
-    return (TOWER_NUMBER_BYTES * llm.tower_parameters + look_ups) / tp
+    look_ups = llm.look_up_parameters * bits.bytes_of("embeddings")
+    return (TOWER_BYTES * llm.tower_parameters + look_ups) / tp
 
 
 def _layer_weights(
-    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
+    llm: Transformer, bits: PartBits, switches: Switches, step: ForwardPass
 ) -> list[Floats]:
     """Return the bytes of weights that one rank holds of one layer of every group."""
     found = []
     for group in llm.layers:
         held: Floats = np.asarray(0.0)
-        if group.attention is not None:
-            held = held + attention.weights_per_rank(
-                group.attention, llm.hidden, step.tp, switches, traffic=False
-            )
+        if (heads := group.attention) is not None:
+            words = attention.weights_per_rank(heads, llm.hidden, step.tp, switches, traffic=False)
+            held = held + words * bits.bytes_of(attention.weight_part(heads))
         if group.feedforward is not None:
-            held = held + feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
-        found.append(held * precision.weight_bytes)
+            parts = feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
+            for part, words in parts.items():
+                held = held + words * bits.bytes_of(part)
+        found.append(held)
     return found
 
 

@@ -12,14 +12,11 @@ from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.terms import attention, feedforward
 from planner.terms.forward_pass import Floats, ForwardPass, stack_factor
 
-MEMORY_PARTS = (
-    "feedforward_weights",
-    "feedforward_activations",
-    "attention_weights",
-    "attention_activations",
-    "cache",
-    "states",
-)
+BLOCK_WEIGHTS = ("dense", "experts", "shared", "router")
+ATTENTION_WEIGHTS = ("attention", "recurrent")
+"""Parts of the weights that layers read; `planner/catalogue/checkpoint.py` says what they are."""
+WORDS = ("feedforward_activations", "attention_activations", "cache", "states")
+"""What else one rank moves for every layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,8 @@ class OperationCounts:
     flop: Mapping[str, Floats]
     """FLOP by part, of a stack in which every stage is as deep as the fullest."""
     words: Mapping[str, Floats]
-    """Numbers moved for all layers by part, before `stack`; of recurrent states, bytes."""
+    """Numbers moved for all layers by part, before `stack`: of weights, of activations, of the
+    cache; of recurrent states, bytes."""
     output_words: Floats
     """Weights of the output projection."""
     stack: Floats
@@ -48,7 +46,8 @@ def operation_counts(llm: Transformer, switches: Switches, step: ForwardPass) ->
     step : ForwardPass
         Degrees, micro-batch, new positions and context; arrays that broadcast together.
     """
-    words = {name: np.asarray(0.0) for name in MEMORY_PARTS}
+    names = (*BLOCK_WEIGHTS, *ATTENTION_WEIGHTS, *WORDS)
+    words: dict[str, Floats] = {name: np.asarray(0.0) for name in names}
     for group in llm.layers:
         for name, moved in _words(llm, group, switches, step).items():
             words[name] = words[name] + group.count * moved
@@ -87,13 +86,13 @@ def _words(
     read = step.context if switches.attention_context == "cached" else step.context + step.positions
     found: dict[str, Floats] = {}
     if (block := group.feedforward) is not None:
-        found["feedforward_weights"] = feedforward.weights_read(block, llm.hidden, step, switches)
+        found |= feedforward.weights_read(block, llm.hidden, step, switches)
         found["feedforward_activations"] = feedforward.activation_elements(
             block, llm.hidden, step, switches
         )
     if (heads := group.attention) is not None:
         held = attention.weights_per_rank(heads, llm.hidden, step.tp, switches)
-        found["attention_weights"] = held
+        found[attention.weight_part(heads)] = held
         found["attention_activations"] = attention.activation_elements(
             heads, llm.hidden, step, switches
         )

@@ -20,8 +20,10 @@ class Stage(NamedTuple):
 
     layers: tuple[float, ...]
     """Layers of every group of the transformer."""
-    embeddings: float
-    """Embedding matrices."""
+    look_up: float
+    """Embedding matrices that words are looked up in."""
+    head: float
+    """Output projections of their own."""
     towers: float = 0.0
     """Towers that encode images, and look-ups of layers: all of them or none."""
 
@@ -31,8 +33,10 @@ class StageArrays(NamedTuple):
 
     layers: tuple[Floats, ...]
     """Layers of every group of the transformer, one array for each."""
-    embeddings: Floats
-    """Embedding matrices."""
+    look_up: Floats
+    """Embedding matrices that words are looked up in."""
+    head: Floats
+    """Output projections of their own."""
     towers: Floats
     """Towers that encode images, and look-ups of layers: all of them or none."""
 
@@ -54,7 +58,7 @@ def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator
     """
     if not switches.whole_layers:
         layers = tuple(group.count / pp for group in llm.layers)
-        yield StageArrays(layers, _embeddings(llm) / pp, 1.0 / pp)
+        yield StageArrays(layers, 1.0 / pp, _own_head(llm) / pp, 1.0 / pp)
         return
     degrees, where = np.unique(pp, return_inverse=True)
     where = where.reshape(np.shape(pp))
@@ -64,7 +68,8 @@ def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator
         counts = np.array([stage.layers for stage in chosen])
         yield StageArrays(
             tuple(column[where] for column in counts.T),
-            np.array([stage.embeddings for stage in chosen])[where],
+            np.array([stage.look_up for stage in chosen])[where],
+            np.array([stage.head for stage in chosen])[where],
             np.array([stage.towers for stage in chosen])[where],
         )
 
@@ -82,9 +87,9 @@ def stages(llm: Transformer, pp: int) -> tuple[Stage, ...]:
     ends = np.cumsum([0, *sizes])
     found = []
     for index, (first, last) in enumerate(pairwise(ends.tolist())):
-        embeddings = _embeddings(llm) if pp == 1 else float(index in {0, pp - 1})
+        head = _own_head(llm) if pp == 1 else float(index == pp - 1)
         towers = float(index == 0 and llm.tower_parameters + llm.look_up_parameters > 0)
-        found.append(Stage(_layers(llm, first, last), embeddings, towers))
+        found.append(Stage(_layers(llm, first, last), float(index == 0), head, towers))
     distinct = list(dict.fromkeys(found))
     return tuple(stage for stage in distinct if not _held_by_another(stage, distinct))
 
@@ -115,6 +120,6 @@ def _held_by_another(stage: Stage, others: Sequence[Stage]) -> bool:
     )
 
 
-def _embeddings(llm: Transformer) -> float:
-    """Matrices of the whole transformer: the look-up, and the output projection unless tied."""
-    return 1.0 if llm.tied_embeddings else 2.0
+def _own_head(llm: Transformer) -> float:
+    """Output projections beside the look-up: none where it is tied."""
+    return 0.0 if llm.tied_embeddings else 1.0

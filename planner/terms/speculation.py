@@ -11,7 +11,8 @@ from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import LayerGroup, Transformer
 from planner.terms.forward import Sums, forward
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
-from planner.terms.memory_capacity import cache_bytes, weight_bytes
+from planner.terms.memory_capacity import cache_bytes, embedding_bytes, weight_bytes
+from planner.terms.weight_formats import weight_bits
 
 MTP = "mtp"
 """Name of the draft that is the target's own multi-token-prediction layer."""
@@ -142,9 +143,10 @@ def _resident(
     """Weights and caches of the draft; embeddings are the target's where it is its own layer."""
     weights = weight_bytes(draft, precision, switches, held)
     if own:
-        embeddings = 1.0 if draft.tied_embeddings else 2.0
-        element = switches.embedding_bytes or precision.weight_bytes
-        weights = weights - embeddings * draft.embedding_parameters * element / held.tp
+        bits = weight_bits(draft, precision.weights, switches)
+        shared = ("embeddings",) if draft.tied_embeddings else ("embeddings", "head")
+        for part in shared:
+            weights = weights - embedding_bytes(draft, bits, part, held.tp)
     return weights + cache_bytes(draft, precision, switches, held) * held.group_sequences(switches)
 
 

@@ -184,9 +184,7 @@ def test_embeddings_of_layers_lie_on_the_first_stage() -> None:
     step = ForwardPass(np.asarray(2.0), one, one, one, one)
     precision = Precision(weights="fp8")
     held = [weight_bytes(llm, precision, switches, step) for llm in (record, without)]
-    assert float(held[0] - held[1]) == pytest.approx(
-        record.look_up_parameters * (switches.embedding_bytes or 1.0) / 2
-    )
+    assert float(held[0] - held[1]) == pytest.approx(record.look_up_parameters * 2.0 / 2)
 
 
 def test_widths_of_gemma_3n_are_one_or_a_list() -> None:

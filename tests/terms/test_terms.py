@@ -17,6 +17,7 @@ from planner.terms.collectives import all_reduce, curve_of, stage_hops
 from planner.terms.forward import Terms, forward, overlap, step_seconds
 from planner.terms.forward_pass import ForwardPass, Precision
 from planner.terms.memory_capacity import cache_bytes, resident_bytes, weight_bytes
+from planner.terms.weight_formats import weight_bits
 
 DENSE = [
     name
@@ -358,6 +359,20 @@ def test_nccl_takes_its_fastest_protocol():
     assert large.transfer == pytest.approx(1e12 * 1 / (2 * 225e9))
 
 
+def parameters_by_part(group, hidden):
+    found = {}
+    if group.attention is not None:
+        kind = "recurrent" if group.attention.kind == "recurrent" else "attention"
+        found[kind] = group.attention.parameters(hidden)
+    if (block := group.feedforward) is not None and block.kind == "dense":
+        found["dense"] = block.parameters(hidden)
+    elif block is not None:
+        router = hidden * block.count if block.router else 0
+        found["router"], found["shared"] = router, block.common_parameters(hidden) - router
+        found["experts"] = block.parameters(hidden) - block.common_parameters(hidden)
+    return found
+
+
 @properties
 @given(
     transformers,
@@ -369,10 +384,15 @@ def test_nccl_takes_its_fastest_protocol():
 def test_no_weight_is_lost_between_ranks_and_stages(llm, precision, profile, tp, pp):
     switches = PROFILES[profile].switches
     held = tp * pp * weight_bytes(llm, precision, switches, decoding(tp, pp))
-    embeddings = llm.embedding_parameters * (1 if llm.tied_embeddings else 2)
-    layers = llm.parameters - embeddings
-    embedding_bytes = switches.embedding_bytes or precision.weight_bytes
-    least = layers * precision.weight_bytes + embeddings * embedding_bytes
+    bits = weight_bits(llm, precision.weights, switches)
+    least = sum(
+        group.count * parameters * bits.bytes_of(part)
+        for group in llm.layers
+        for part, parameters in parameters_by_part(group, llm.hidden).items()
+    )
+    least += llm.embedding_parameters * bits.bytes_of("embeddings")
+    least += 0 if llm.tied_embeddings else llm.embedding_parameters * bits.bytes_of("head")
+    least += llm.look_up_parameters * bits.bytes_of("embeddings") + 2 * llm.tower_parameters
     assert held >= least * (1 - 1e-12)
     if tp == pp == 1:
         assert held == pytest.approx(least, rel=1e-12)

@@ -116,7 +116,8 @@ def _record(whole: Fields, f: Fields, kind: str, name: str) -> Transformer:
     """Return what the fields say; where some could not be read, placeholders stand in for them."""
     family = _family(f, kind)
     layers = read_layers(family.read, f)
-    quantised, (encoded, uncounted) = read_quantisation(whole, f), towers(whole, f.hidden)
+    quantised = read_quantisation(whole, f, layers)
+    encoded, uncounted = towers(whole, f.hidden)
     parallel, learned = family.parallel, family.positions
     return Transformer(
         name=slug(name),

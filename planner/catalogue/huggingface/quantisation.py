@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from planner.catalogue.checkpoint import Checkpoint
+from planner.catalogue.checkpoint import (
+    GROUP_BITS,
+    USUAL_BITS,
+    Checkpoint,
+    PartBits,
+    stored_bits,
+)
+from planner.catalogue.huggingface.blocks import Layer
 from planner.catalogue.huggingface.fields import LONGEST_FOUND, MISSING, Fields
 from planner.catalogue.huggingface.number_formats import (
     ALGORITHMS,
@@ -14,6 +21,7 @@ from planner.catalogue.huggingface.number_formats import (
     NumberFormat,
     whole_format,
 )
+from planner.catalogue.huggingface.part_bits import Scheme, part_bits
 
 SECTION = "quantization_config"
 SECTIONS = (SECTION, "compression_config", "quantization")
@@ -38,6 +46,10 @@ IGNORED = (
     "skip_modules",
 )
 """Lists of what stays unquantised, as each quantiser calls them."""
+EVERY_MODULE = "Linear"
+"""Target of a group of compressed-tensors that holds for every module not named by another."""
+SCALE_AND_BIAS = ("mlx", "hqq", "torchao")
+"""Methods with two numbers of 16 bits beside a group: a scale, and a bias or zero point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ class Quantised:
     """What could not be understood; empty where all was."""
 
 
-def read_quantisation(whole: Fields, f: Fields) -> Quantised:
+def read_quantisation(whole: Fields, f: Fields, layers: Sequence[Layer]) -> Quantised:
     """Return the precision of most weights; 16 or 32 bits are served as bf16.
 
     Where parts differ, that of the blocks counts, and the widest where blocks differ too. What is
@@ -60,6 +72,8 @@ def read_quantisation(whole: Fields, f: Fields) -> Quantised:
     ----------
     whole, f : Fields
         The configuration, and its part that describes the language model.
+    layers : sequence of Layer
+        Attention and block of every layer.
     """
     part = _section(whole, f)
     if part is None:
@@ -69,7 +83,8 @@ def read_quantisation(whole: Fields, f: Fields) -> Quantised:
         return Quantised()
     chosen, group = _listed(part.values) or (whole_format(part.values), part.values)
     note = "" if chosen.precision else _note(part, chosen)
-    return Quantised(chosen.precision or "bf16", _checkpoint(part.values, chosen, group), note)
+    checkpoint = _checkpoint(part.values, chosen, group, layers)
+    return Quantised(chosen.precision or "bf16", checkpoint, note)
 
 
 def _section(whole: Fields, f: Fields) -> Fields | None:
@@ -102,18 +117,71 @@ def _note(part: Fields, chosen: NumberFormat) -> str:
 
 
 def _checkpoint(
-    values: Mapping[str, Any], chosen: NumberFormat, group: Mapping[str, Any]
+    values: Mapping[str, Any],
+    chosen: NumberFormat,
+    group: Mapping[str, Any],
+    layers: Sequence[Layer],
 ) -> Checkpoint:
     """Keep what the memory of weights depends on."""
     bits = chosen.bits
     stated = bits if isinstance(bits, int | float) and not isinstance(bits, bool) else None
     return Checkpoint(
-        method=str(values.get("quant_method") or values.get("quant_algo") or "mlx"),
+        method=_method(values),
         bits=stated if stated is not None and 0 < stated <= 32 else None,
         group=_group(group) or _group(values) or chosen.group,
         block=_block(values.get("weight_block_size") or group.get("block_structure")),
-        ignored=tuple(dict.fromkeys(_ignored(values))),
+        parts=_parts(values, chosen, group, layers) if chosen.precision else None,
     )
+
+
+def _method(values: Mapping[str, Any]) -> str:
+    return str(values.get("quant_method") or values.get("quant_algo") or "mlx")
+
+
+def _parts(
+    values: Mapping[str, Any],
+    chosen: NumberFormat,
+    group: Mapping[str, Any],
+    layers: Sequence[Layer],
+) -> PartBits:
+    """Return the bits of every part of the weights."""
+    listed = [(name, _stored(values, one, said)) for name, one, said in _layers(values)]
+    targets = {
+        name: _stored(values, one, said)
+        for names, one, said in _groups(values)
+        for name in names
+        if one.precision
+    }
+    scheme = Scheme(
+        method=_method(values).lower(),
+        bits=targets.pop(EVERY_MODULE, 0.0) or _stored(values, chosen, group),
+        ignored=tuple(dict.fromkeys(_ignored(values))),
+        named=[*listed, *targets.items()],
+        only_named=bool(listed),
+        head=values.get("lm_head") is True,
+    )
+    return part_bits(scheme, layers)
+
+
+def _stored(values: Mapping[str, Any], one: NumberFormat, said: Mapping[str, Any]) -> float:
+    """Return the bits of one weight of a format, with what its group or block has beside it."""
+    assert isinstance(one.bits, int)
+    group = _group(said) or _group(values) or one.group
+    block = _block(values.get("weight_block_size") or said.get("block_structure"))
+    if one.kind == "int" and one.bits == 4 and group is None:
+        return USUAL_BITS["int4"]
+    return stored_bits(one.bits, group=group, block=block, beside=_beside(values, one, said))
+
+
+def _beside(values: Mapping[str, Any], one: NumberFormat, said: Mapping[str, Any]) -> float:
+    """Return the bits that a group of weights has beside them."""
+    method = _method(values).lower()
+    if one.kind == "float":
+        return GROUP_BITS["mxfp" if one.group or one.bits == 4 else "float"]
+    if method in SCALE_AND_BIAS:
+        return GROUP_BITS["biased"]
+    symmetric = method == "compressed-tensors" and said.get("symmetric", True) is True
+    return GROUP_BITS["symmetric"] + (0.0 if symmetric else float(str(one.bits)))
 
 
 def _group(values: Mapping[str, Any]) -> int | None:
@@ -148,7 +216,8 @@ def _listed(values: Mapping[str, Any]) -> tuple[NumberFormat, Mapping[str, Any]]
     """Return the format of the blocks where layers are listed, and what is said of it."""
     targets: dict[str, str] = {}
     kept: dict[str, tuple[NumberFormat, Mapping[str, Any]]] = {}
-    for name, found, said in (*_groups(values), *_layers(values)):
+    grouped = ((str(names), found, said) for names, found, said in _groups(values))
+    for name, found, said in (*grouped, *_layers(values)):
         precision = found.precision or ""
         targets[precision] = f"{targets.get(precision, '')} {name}"
         kept.setdefault(precision, (found, said))
@@ -160,15 +229,17 @@ def _listed(values: Mapping[str, Any]) -> tuple[NumberFormat, Mapping[str, Any]]
 
 def _groups(
     values: Mapping[str, Any],
-) -> Iterator[tuple[str, NumberFormat, Mapping[str, Any]]]:
-    """Yield layers, format and settings of every entry of config_groups."""
+) -> Iterator[tuple[list[str], NumberFormat, Mapping[str, Any]]]:
+    """Yield modules, format and settings of every entry of config_groups."""
     for name, group in _mappings(values.get("config_groups")).items():
         told = group.get("weights")
         if isinstance(told, Mapping):
             field = f"config_groups.{name}.weights.num_bits"
             bits, kind = told.get("num_bits"), str(told.get("type"))
             found = NumberFormat(kind if kind in ("int", "float") else "", bits, field, bits)
-            yield str(group.get("targets")), found, told
+            targets = group.get("targets")
+            names = targets if isinstance(targets, list) else []
+            yield [name for name in names if isinstance(name, str)], found, told
 
 
 def _layers(
