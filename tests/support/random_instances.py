@@ -17,8 +17,15 @@ POOLS = (*PAPER_POOLS, "l40s", "b200-sxm", "mi300x", "rtx-4090", "gb200-nvl72")
 
 
 def random_instance(seed: int) -> Instance:
-    """Draw one instance; equal seeds give equal instances."""
+    """Draw one instance that has deployments; equal seeds give equal instances."""
     rng = random.Random(seed)
+    while (found := _drawn(rng, seed)) is None:
+        pass
+    return found
+
+
+def _drawn(rng: random.Random, seed: int) -> Instance | None:
+    """Draw an instance; None where no deployment runs at all, whatever the targets."""
     profile = rng.choice(("paper", "calibrated"))
     content: dict[str, Any] = {
         "name": f"random-{seed}",
@@ -42,6 +49,8 @@ def random_instance(seed: int) -> Instance:
     }
     content["workload"]["max_replicas"] = content.pop("max_replicas")
     _spread(rng, content)
+    if not len(tabulate(resolve(Instance.model_validate(content)))):
+        return None
     _targets(rng, content)
     return Instance.model_validate(content)
 

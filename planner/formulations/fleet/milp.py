@@ -28,11 +28,14 @@ from planner.formulations.fleet.index_sets import (
     total,
 )
 from planner.formulations.fleet.ties import tie_breaks
-from planner.problem.tolerances import ROUNDING
+from planner.problem.tolerances import PROVED, ROUNDING
 from solvers import Outcome, Status, solve_in_turn
 
 TIES_UP_TO = 150
 """Choices x periods up to which the optimum is proved without a gap and ties are broken."""
+TIED = PROVED / 2
+"""Relative excess of cost that breaking ties may use up: beside it, what rounding leaves in a cost
+must fit into the distance that counts as proved."""
 
 
 def build(data: ModelData, names: Names | None = None, *, grows: bool = False) -> pyo.ConcreteModel:
@@ -120,7 +123,7 @@ def solve(
         time_limit_seconds=time_limit_seconds,
         relative_gap=0.0 if ties else relative_gap,
         tolerance=ROUNDING,
-        tie=ROUNDING,
+        tie=TIED,
     )
     status, seconds = _status(outcome, relative_gap), outcome.seconds
     if not outcome.has_solution:
