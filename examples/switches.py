@@ -19,7 +19,9 @@ import numpy as np
 from planner import Instance, catalogue
 from planner.candidates.requirements import all_met, requirements
 from planner.candidates.table import tabulate
+from planner.catalogue.engine_memory import EngineMemory
 from planner.catalogue.profile import NcclTree, Switches
+from planner.problem.engine_support import engine_memory
 from planner.problem.resolve import ResolvedInstance, experts, resolve
 from planner.terms.calibration import rates
 
@@ -84,15 +86,21 @@ def cheapest(resolved: ResolvedInstance) -> tuple[float, str]:
     return cost, f"{degrees}, batch {table.batch[row]}"
 
 
+def shown(value: object) -> str:
+    """Return an answer in few words: of an engine's memory, whose it is."""
+    return value.engine if isinstance(value, EngineMemory) else str(value)
+
+
 def variants(paper: ResolvedInstance) -> Iterator[tuple[str, str, str, ResolvedInstance]]:
     """Yield what changes, from what, to what, and the question that results."""
     supply, ours = paper.pools[0], catalogue.profile("calibrated")
     fitted = rates(supply.accelerator, ours)
+    theirs = replace(ours.switches, engine_memory=engine_memory(None, ours))
     for field in fields(Switches):
-        old, new = (getattr(profile, field.name) for profile in (paper.switches, ours.switches))
+        old, new = (getattr(switches, field.name) for switches in (paper.switches, theirs))
         changed = replace(paper.switches, **{field.name: new})
-        yield field.name, str(old), str(new), replace(paper, switches=changed)
-    yield "all switches", "paper", "calibrated", replace(paper, switches=ours.switches)
+        yield field.name, shown(old), shown(new), replace(paper, switches=changed)
+    yield "all switches", "paper", "calibrated", replace(paper, switches=theirs)
     net = supply.rates.collectives
     assert isinstance(net, NcclTree)
     summed = replace(supply.rates, collectives=replace(net, overlapped=False))
@@ -104,7 +112,7 @@ def variants(paper: ResolvedInstance) -> Iterator[tuple[str, str, str, ResolvedI
         )
         pools = (replace(supply, rates=changed_rates),)
         yield name, "paper", "calibrated", replace(paper, pools=pools)
-    everything = replace(paper, switches=ours.switches, pools=(replace(supply, rates=fitted),))
+    everything = replace(paper, switches=theirs, pools=(replace(supply, rates=fitted),))
     yield "everything", "paper", "calibrated", everything
 
 

@@ -77,6 +77,9 @@ COMPUTED = (
     "prefill_seconds",
     "time_to_first_token_seconds",
     "memory_bytes_per_gpu",
+    "weight_bytes_per_gpu",
+    "cache_pool_bytes_per_gpu",
+    "max_concurrency",
     "usable_memory_bytes_per_gpu",
     "fits",
 )
@@ -291,6 +294,9 @@ def _timed(common: Mapping[str, Hashable], group: pd.DataFrame) -> pd.DataFrame:
         "prefill_seconds": timing.prefill,
         "time_to_first_token_seconds": serving.time_to_first_token(timing.prefill, timing.step),
         "memory_bytes_per_gpu": timing.resident,
+        "weight_bytes_per_gpu": timing.held.weights,
+        "cache_pool_bytes_per_gpu": timing.held.pool,
+        "max_concurrency": timing.held.sequences.astype(int),
         "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
         "fits": timing.resident <= supply.rates.memory_bytes,
     }

@@ -26,6 +26,8 @@ NUMBERS = (
     "stall_seconds",
     "prefill_seconds",
     "memory_bytes_per_gpu",
+    "weight_bytes_per_gpu",
+    "cache_pool_bytes_per_gpu",
 )
 
 
@@ -57,6 +59,7 @@ def described(
         "kv_precision": search.kv[table.kv[row]],
         "draft": draft_name(resolved, int(table.draft[row])),
         **{name: float(getattr(table, name)[row]) for name in NUMBERS},
+        "max_concurrency": int(table.max_concurrency[row]),
         "usable_memory_bytes_per_gpu": float(table.usable_bytes_per_gpu[row]),
         **_origin(resolved, supply, drafted=bool(table.draft[row])),
     }

@@ -10,11 +10,13 @@ from planner.candidates.forward_passes import (
     Degrees,
     decoding_pass,
     drafted,
+    full_sequences,
     prompt_pass,
     verifying_pass,
 )
 from planner.problem.resolve import Drafting, ResolvedInstance, Supply
 from planner.terms import serving
+from planner.terms.cache_pool import CachePool, cache_pool
 from planner.terms.communication import Communication, communication
 from planner.terms.forward import Sums, forward, timed
 from planner.terms.forward_pass import Floats, Precision
@@ -38,6 +40,8 @@ class Timing:
     prefill: Floats
     stall: Floats
     resident: Floats
+    held: CachePool
+    """Weights, what is left for caches, and how many sequences that holds."""
     draft_tensor_parallel: Floats
 
 
@@ -49,6 +53,7 @@ class Evaluator:
         self._drafted: dict[tuple[str, Precision], Drafted] = {}
         self._prompt: dict[Precision, Floats] = {}
         self._resident: dict[Precision, Floats] = {}
+        self._held: dict[tuple[str, Precision], CachePool] = {}
         self._counted: tuple[tuple[int, str], OperationCounts, Communication] | None = None
 
     def __call__(
@@ -89,7 +94,8 @@ class Evaluator:
         stall = serving.prefill_stall(
             degrees.batch, workload.output_tokens, busy, degrees.pipeline_parallel
         )
-        return Timing(*parts, yielded, prefill + own, stall, resident, ranks)
+        held = self._pool(precision, draft)
+        return Timing(*parts, yielded, prefill + own, stall, resident, held, ranks)
 
     def _verify(self, precision: Precision, gamma: int) -> Sums:
         resolved, rates = self.resolved, self.supply.rates
@@ -128,6 +134,21 @@ class Evaluator:
                 redundant=workload.redundant_experts,
             )
         return self._resident[precision]
+
+    def _pool(self, precision: Precision, draft: Drafting | None) -> CachePool:
+        key = (draft.name if draft is not None else "", precision)
+        if key not in self._held:
+            resolved = self.resolved
+            beside = self._draft(draft, precision).beside if draft is not None else None
+            self._held[key] = cache_pool(
+                resolved.llm,
+                precision,
+                resolved.switches,
+                full_sequences(resolved, self.degrees),
+                usable=self.supply.rates.memory_bytes,
+                beside=beside,
+            )
+        return self._held[key]
 
     def _draft(self, draft: Drafting, precision: Precision) -> Drafted:
         key = (draft.name, precision)

@@ -59,6 +59,21 @@ def prompt_pass(resolved: ResolvedInstance, decoding: ForwardPass) -> ForwardPas
     )
 
 
+def full_sequences(resolved: ResolvedInstance, degrees: Degrees) -> ForwardPass:
+    """Return the batch at the end of its answers, when its caches are longest."""
+    workload = resolved.instance.workload
+    return ForwardPass(
+        degrees.tensor_parallel,
+        degrees.pipeline_parallel,
+        degrees.batch,
+        np.asarray(1.0),
+        np.asarray(float(workload.input_tokens + workload.output_tokens)),
+        dp=degrees.data_parallel,
+        ep=degrees.expert_parallel,
+        redundant=workload.redundant_experts,
+    )
+
+
 def drafted(
     resolved: ResolvedInstance,
     rates: Rates,

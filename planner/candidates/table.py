@@ -56,6 +56,9 @@ class Candidates:
     prefill_seconds: Floats
     """Reading one prompt."""
     memory_bytes_per_gpu: Floats
+    weight_bytes_per_gpu: Floats
+    cache_pool_bytes_per_gpu: Floats
+    max_concurrency: Floats
     usable_bytes_per_gpu: Floats
     gpus_per_replica: Integers
     dollars_per_gpu_hour: Floats
@@ -258,6 +261,9 @@ class Block:
             stall_seconds=column(timing.stall),
             prefill_seconds=column(timing.prefill),
             memory_bytes_per_gpu=column(timing.resident),
+            weight_bytes_per_gpu=column(timing.held.weights),
+            cache_pool_bytes_per_gpu=column(timing.held.pool),
+            max_concurrency=column(timing.held.sequences),
             usable_bytes_per_gpu=column(self.supply.rates.memory_bytes),
             gpus_per_replica=column(self.gpus_per_replica),
             dollars_per_gpu_hour=column(self.supply.dollars_per_gpu_hour),

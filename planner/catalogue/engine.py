@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.catalogue.accelerator import Source
+from planner.catalogue.engine_memory import EngineMemory, MemoryRelease, memory_at
 
 Degrees = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -57,6 +58,8 @@ class Engine:
     """Whether it may draft for a target with attention data parallelism."""
     mtp: bool = True
     """Whether the transformer's own multi-token-prediction layers may draft."""
+    memory: tuple[MemoryRelease, ...] = ()
+    """What it takes of a GPU beside weights and cache, by release; empty where it is not known."""
     aliases: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     """Fields that no document or check of the engine states."""
@@ -99,6 +102,11 @@ class Engine:
         if not self.whole_kv_heads:
             return np.ones(np.shape(tp), dtype=bool)
         return np.asarray((kv_heads % tp == 0) | (tp % kv_heads == 0))
+
+    @property
+    def memory_taken(self) -> EngineMemory | None:
+        """What this version takes of a GPU beside weights and cache; None: not known."""
+        return memory_at(self.name, self.memory, self.version) if self.memory else None
 
     def source_of(self, name: str) -> Source:
         """Return the source of one field."""

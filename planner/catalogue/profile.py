@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from planner.catalogue.accelerator import Source
+from planner.catalogue.engine_memory import EngineMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Switches:
     """Whether a verified draft yields one token more than were accepted."""
     prefill: Literal["colocated", "elsewhere"] = "colocated"
     """Whether prompts are read on the same accelerators, stalling decoding."""
-    workspace_tokens: int = 8192
-    """Tokens of activations held while a prompt is read in chunks."""
+    engine_memory: EngineMemory | None = None
+    """What the engine takes of a GPU beside weights and cache; None counts nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,8 @@ class Profile:
     """Measured all-reduces by accelerator and implementation."""
     default_collectives: str = ""
     """Implementation whose curves count where neither instance nor engine names one."""
+    memory_of_engine: str = "vllm"
+    """Engine whose memory counts where the instance names none; empty: no engine's ever counts."""
     rings: Mapping[str, float] = field(default_factory=dict)
     """Link technology (its first letters) that forms a torus, to the seconds of one hop."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)

@@ -114,7 +114,7 @@ def relaxable_parameters(
     replicas, limit = BY_NAME["max_replicas"], instance.workload.max_replicas
     name = (replicas.field, replicas.name)
     most = () if limit is None else (_most_replicas(*name, limit, replicas.unit),)
-    fraction = instance.usable_memory_fraction or resolved.profile.usable_memory_fraction
+    fraction = resolved.usable_memory_fraction
     filled = RelaxableParameter(MEMORY, "memory_capacity", fraction, True, "", 1.0)
     return (*stated, *pools, *most, *([filled] if memory else []))
 

@@ -106,6 +106,12 @@ class Plan:
     """Reading one prompt."""
     memory_bytes_per_gpu: float | None = None
     """What lies in the fullest accelerator's memory."""
+    weight_bytes_per_gpu: float | None = None
+    """Weights on the accelerator that holds most of them."""
+    cache_pool_bytes_per_gpu: float | None = None
+    """What is left for caches there, beside weights and what the engine takes."""
+    max_concurrency: int | None = None
+    """Sequences of full length that the pools of one replica hold, as an engine counts them."""
     usable_memory_bytes_per_gpu: float | None = None
     tokens_per_second_per_request: float | None = None
     """Output tokens per second that one user sees."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from planner import catalogue
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.attention import GroupedQuery
 from planner.catalogue.engine import Booleans, Degrees, Engine, Split
+from planner.catalogue.engine_memory import EngineMemory
 from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Profile
 from planner.catalogue.transformer import Transformer
@@ -94,6 +96,18 @@ def whole_blocks(llm: Transformer, block: int, degrees: Sequence[Degrees]) -> Bo
 def _whole(width: int, ranks: Degrees, block: int) -> Booleans:
     """Tell where ranks share out a width in whole blocks; alone, a rank has all of it."""
     return np.asarray((ranks == 1) | (width % (ranks * block) == 0))
+
+
+def engine_memory(engine: Engine | None, profile: Profile) -> EngineMemory | None:
+    """Return what an engine takes of a GPU beside weights and cache.
+
+    Where the instance names none, or one of which it is not known, that of the profile's engine
+    stands for it. A profile without one counts nothing.
+    """
+    if not profile.memory_of_engine:
+        return None
+    known = engine.memory_taken if engine is not None else None
+    return known or catalogue.engine(profile.memory_of_engine).memory_taken
 
 
 def refusals(

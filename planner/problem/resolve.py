@@ -15,7 +15,12 @@ from planner.catalogue.huggingface import read_config
 from planner.catalogue.profile import Profile, Rates, Switches
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem
-from planner.problem.engine_support import launchable, refusals, unknown_collectives
+from planner.problem.engine_support import (
+    engine_memory,
+    launchable,
+    refusals,
+    unknown_collectives,
+)
 from planner.problem.instance import Draft, Instance, Pool
 from planner.problem.validate import (
     batch_problems,
@@ -89,6 +94,11 @@ class ResolvedInstance:
     pools: tuple[Supply, ...]
     drafts: tuple[Drafting, ...] = ()
     engine: Engine | None = None
+
+    @property
+    def usable_memory_fraction(self) -> float:
+        """Part of an accelerator's memory that may be filled."""
+        return usable_memory_fraction(self.instance, self.profile, self.engine)
 
     @property
     def tensor_parallel(self) -> tuple[int, ...]:
@@ -191,7 +201,7 @@ def _resolved(same: _Same) -> ResolvedInstance:
     drafts = _drafts(instance, llm, problems) if llm is not None else ()
     if problems or llm is None or profile is None:
         raise InputError(problems)
-    switches = profile.switches
+    switches = replace(profile.switches, engine_memory=engine_memory(engine, profile))
     if instance.workload.roles is not None:
         switches = replace(switches, prefill=PREFILL_OF[instance.workload.roles])
     if switches.prefill == "elsewhere" and instance.workload.time_to_first_token_seconds:
@@ -325,11 +335,19 @@ def _supply(
     found = _named(
         lambda _: rates(accelerator, profile, chosen), accelerator.name, f"{field}.accelerator"
     )
-    if instance.usable_memory_fraction is not None:
-        share = instance.usable_memory_fraction / profile.usable_memory_fraction
+    share = usable_memory_fraction(instance, profile, engine) / profile.usable_memory_fraction
+    if share != 1.0:
         found = replace(found, memory_bytes=found.memory_bytes * share)
     price, source = _price(pool, accelerator, profile, field)
     return Supply(pool.label, accelerator, found, pool.gpus, price, source)
+
+
+def usable_memory_fraction(instance: Instance, profile: Profile, engine: Engine | None) -> float:
+    """Return the part of memory that is filled: the instance's, the engine's or the profile's."""
+    if instance.usable_memory_fraction is not None:
+        return instance.usable_memory_fraction
+    taken = engine.memory_taken if engine is not None and profile.memory_of_engine else None
+    return taken.utilisation if taken is not None else profile.usable_memory_fraction
 
 
 def _price(pool: Pool, accelerator: Accelerator, profile: Profile, field: str) -> tuple[float, str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import reduce
 
 import numpy as np
 
 from planner.catalogue.checkpoint import PartBits
-from planner.catalogue.feedforward import Dense
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
 from planner.terms import attention, feedforward
+from planner.terms.engine_memory import engine_bytes
 from planner.terms.forward_pass import ONE, Floats, ForwardPass, Precision
-from planner.terms.pipeline_stages import StageArrays, fullest_stages
+from planner.terms.pipeline_stages import StageArrays, fullest_stages, on_stage
 from planner.terms.weight_formats import TOWER_BYTES, weight_bits
 
 
@@ -30,7 +30,7 @@ def resident_bytes(
     ep: Floats = ONE,
     redundant: int = 0,
 ) -> Floats:
-    """Bytes on one accelerator of the fullest stage: weights, cache, workspace (T32).
+    """Bytes on one accelerator of the fullest stage: weights, cache, engine (T32).
 
     Parameters
     ----------
@@ -44,30 +44,30 @@ def resident_bytes(
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
     caches = _layer_caches(llm, precision, switches, step)
     sequences, held = step.group_sequences(switches), np.asarray(0.0)
-    for stage, weights in _stage_weights(llm, precision, switches, step):
-        held = np.maximum(held, weights + _sum(stage, caches) * sequences)
-    return held + workspace_bytes(llm, precision, switches, step)
+    for stage, weights in stage_weights(llm, precision, switches, step):
+        held = np.maximum(held, weights + on_stage(stage.layers, caches) * sequences)
+    return held + engine_bytes(llm, precision, switches, step)
 
 
 def weight_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
-    """Weights of one rank of the stage that holds most: layers, embeddings, towers (T34)."""
-    found = (weights for _, weights in _stage_weights(llm, precision, switches, step))
+    """Weights of one rank of the stage that holds most: layers, embeddings, towers."""
+    found = (weights for _, weights in stage_weights(llm, precision, switches, step))
     return reduce(np.maximum, found)
 
 
-def _stage_weights(
+def stage_weights(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Iterator[tuple[StageArrays, Floats]]:
-    """Yield stages of which one is the fullest, and the bytes of weights of a rank of each."""
+    """Yield stages of which one is the fullest, and the weights of a rank of each (T34)."""
     bits = weight_bits(llm, precision.weights, switches)
     layers = _layer_weights(llm, bits, switches, step)
     look_up, head = (embedding_bytes(llm, bits, part, step.tp) for part in ("embeddings", "head"))
     towers = first_stage_bytes(llm, bits, step.tp)
     for stage in fullest_stages(llm, step.pp, switches):
         ends = stage.look_up * look_up + stage.head * head + stage.towers * towers
-        yield stage, _sum(stage, layers) + ends
+        yield stage, on_stage(stage.layers, layers) + ends
 
 
 def embedding_bytes(llm: Transformer, bits: PartBits, part: str, tp: Floats) -> Floats:
@@ -107,7 +107,7 @@ def cache_bytes(
 ) -> Floats:
     """Cache and states of one sequence of `step.context` on a rank of the fullest stage (T35)."""
     layers = _layer_caches(llm, precision, switches, step)
-    found = (_sum(stage, layers) for stage in fullest_stages(llm, step.pp, switches))
+    found = (on_stage(stage.layers, layers) for stage in fullest_stages(llm, step.pp, switches))
     return reduce(np.maximum, found)
 
 
@@ -126,39 +126,3 @@ def _layer_caches(
             held = words * precision.cache_bytes + states
         found.append(held)
     return found
-
-
-def _sum(stage: StageArrays, layers: Sequence[Floats]) -> Floats:
-    """Add up a number per layer over the layers of a stage."""
-    total: Floats = np.asarray(0.0)
-    for count, one in zip(stage.layers, layers, strict=True):
-        total = total + count * one
-    return total
-
-
-def workspace_bytes(
-    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
-) -> Floats:
-    """Activations while a chunk of prompts is read, and 32-bit logits of a micro-batch (T36).
-
-    Two residual streams of `hidden` and the widest block stay alive at once.
-    """
-    if switches.workspace_tokens == 0:
-        return np.zeros_like(step.sequences)
-    sequences = step.group_sequences(switches)
-    tokens = np.minimum(float(switches.workspace_tokens), np.maximum(step.context, 1.0) * sequences)
-    activations = tokens * (2.0 * llm.hidden + _widest(llm) / step.tp)
-    logits = np.ceil(sequences / step.pp) * llm.vocabulary / step.tp * 4.0
-    return activations * precision.activation_bytes + logits
-
-
-def _widest(llm: Transformer) -> int:
-    """Numbers of one token inside the widest block: of experts, the active and shared ones."""
-    widths = [0]
-    for group in llm.layers:
-        block = group.feedforward
-        if isinstance(block, Dense):
-            widths.append(block.matrices_in * block.width)
-        elif block is not None:
-            widths.append(block.matrices_in * (block.active * block.width + block.shared_width))
-    return max(widths)

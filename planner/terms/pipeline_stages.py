@@ -74,6 +74,14 @@ def fullest_stages(llm: Transformer, pp: Floats, switches: Switches) -> Iterator
         )
 
 
+def on_stage(counts: Sequence[Floats], layers: Sequence[Floats]) -> Floats:
+    """Add up a number per layer over the layers of a stage, so many of every group."""
+    total: Floats = np.asarray(0.0)
+    for count, one in zip(counts, layers, strict=True):
+        total = total + count * one
+    return total
+
+
 @cache
 def stages(llm: Transformer, pp: int) -> tuple[Stage, ...]:
     """Return the stages of a pipeline, without those that hold no more than another (T33).

@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.catalogue.profile import Rates, Switches
 from planner.catalogue.transformer import LayerGroup, Transformer
+from planner.terms.cache_pool import Beside
 from planner.terms.forward import Sums, forward
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
 from planner.terms.memory_capacity import cache_bytes, embedding_bytes, weight_bytes
@@ -62,6 +63,8 @@ class Drafted:
     """Seconds of one step, times the stages that wait for it."""
     resident: Floats
     """Bytes of the draft on one accelerator."""
+    beside: Beside
+    """What of it are weights, and what one sequence adds."""
     tensor_parallel: Floats
     """Ranks of the draft."""
     prefill: Floats
@@ -112,10 +115,13 @@ def drafting(
         )
         prefill = forward(draft, precision, rates, switches, reading).step / one.dp
         held = replace(one, sequences=batch, context=np.asarray(longest))
-        resident = _resident(draft, precision, switches, held, own=own)
+        beside = _beside(draft, precision, switches, held, own=own)
+        resident = beside.weights + beside.cache * held.group_sequences(switches)
+        groups = target.dp / one.dp
+        beside = beside._replace(cache=beside.cache * groups)
         stages = target.pp
         waited = Sums(*(stages * term for term in step))
-        found = Drafted(waited, resident, one.tp, stages * prefill)
+        found = Drafted(waited, resident, beside, one.tp, stages * prefill)
         best = found if best is None else _faster(best, found, fits)
     assert best is not None
     return best
@@ -137,17 +143,17 @@ def _layouts(target: ForwardPass, heads: int) -> Sequence[tuple[ForwardPass, Flo
     return found
 
 
-def _resident(
+def _beside(
     draft: Transformer, precision: Precision, switches: Switches, held: ForwardPass, *, own: bool
-) -> Floats:
-    """Weights and caches of the draft; embeddings are the target's where it is its own layer."""
+) -> Beside:
+    """Weights and cache of the draft; embeddings are the target's where it is its own layer."""
     weights = weight_bytes(draft, precision, switches, held)
     if own:
         bits = weight_bits(draft, precision.weights, switches)
         shared = ("embeddings",) if draft.tied_embeddings else ("embeddings", "head")
         for part in shared:
             weights = weights - embedding_bytes(draft, bits, part, held.tp)
-    return weights + cache_bytes(draft, precision, switches, held) * held.group_sequences(switches)
+    return Beside(weights, cache_bytes(draft, precision, switches, held))
 
 
 def _faster(one: Drafted, other: Drafted, fits: Floats) -> Drafted:
@@ -161,6 +167,12 @@ def _faster(one: Drafted, other: Drafted, fits: Floats) -> Drafted:
             )
         ),
         np.where(better, other.resident, one.resident),
+        Beside(
+            *(
+                np.where(better, theirs, ours)
+                for ours, theirs in zip(one.beside, other.beside, strict=True)
+            )
+        ),
         np.where(better, other.tensor_parallel, one.tensor_parallel),
         np.where(better, other.prefill, one.prefill),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from planner.problem.resolve import Drafting, ResolvedInstance, Supply
 from planner.terms import serving
+from planner.terms.cache_pool import cache_pool
 from planner.terms.forward import forward
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
 from planner.terms.memory_capacity import resident_bytes
@@ -142,6 +143,7 @@ def _times(resolved: ResolvedInstance, supply: Supply, decided: Decisions) -> di
         "tpot_seconds": terms["step_seconds"] / yielded + stall,
         "time_to_first_token_seconds": first + terms["step_seconds"],
         "memory_bytes_per_gpu": _memory(resolved, decided, verify, drafted),
+        **_pool(resolved, supply, decided, drafted),
     }
 
 
@@ -162,6 +164,34 @@ def _drafted(
         longest=float(workload.input_tokens + workload.output_tokens),
         own=decided.draft.own,
     )
+
+
+def _pool(
+    resolved: ResolvedInstance, supply: Supply, decided: Decisions, drafted: Drafted | None
+) -> dict[str, Floats]:
+    """What lies on a GPU beside caches, and what is left for them."""
+    tp, pp, dp, ep = decided.degrees
+    workload = resolved.instance.workload
+    longest = np.asarray(float(workload.input_tokens + workload.output_tokens))
+    full = ForwardPass(
+        *(tp, pp, _array(decided.batch), np.asarray(1.0), longest),
+        dp=dp,
+        ep=ep,
+        redundant=workload.redundant_experts,
+    )
+    found = cache_pool(
+        resolved.llm,
+        decided.precision,
+        resolved.switches,
+        full,
+        usable=supply.rates.memory_bytes,
+        beside=drafted.beside if drafted else None,
+    )
+    return {
+        "weight_bytes_per_gpu": found.weights,
+        "cache_pool_bytes_per_gpu": found.pool,
+        "max_concurrency": found.sequences,
+    }
 
 
 def _memory(

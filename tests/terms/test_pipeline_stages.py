@@ -15,7 +15,7 @@ from planner.terms.forward_pass import Precision
 from planner.terms.memory_capacity import resident_bytes
 from planner.terms.pipeline_stages import stage_sizes, stages
 
-SWITCHES = Switches(workspace_tokens=0)
+SWITCHES = Switches()
 HEADS = GroupedQuery(query_heads=64, kv_heads=16, head_dim=128)
 
 

@@ -15,7 +15,7 @@ from planner.terms.calibration import rates
 from planner.terms.collectives import all_reduce
 from planner.terms.forward import forward
 from planner.terms.forward_pass import ForwardPass, Precision
-from planner.terms.memory_capacity import cache_bytes, workspace_bytes
+from planner.terms.memory_capacity import cache_bytes
 from planner.terms.speculation import drafting
 
 PROFILE = catalogue.profile("calibrated")
@@ -101,13 +101,6 @@ def test_states_lie_in_memory_in_their_own_precision(kv: str) -> None:
     states = 150_994_944 + 48 * 3 * 10_240 * 2
     cached = 16 * 2 * 4 * 256 * 1500 * precision.cache_bytes
     assert cache_bytes(llm, precision, SWITCHES, step) == states + cached
-
-
-def test_workspace_of_llama_8b() -> None:
-    """400 tokens of two streams and the block's input, and the logits of 4 sequences."""
-    step = ForwardPass(*map(number, (1, 1, 4, 1, 100)))
-    found = workspace_bytes(catalogue.transformer("llama-3.1-8b"), Precision(), SWITCHES, step)
-    assert found == 400 * (2 * 4096 + 2 * 14336) * 2 + 4 * 128256 * 4
 
 
 def test_the_busiest_group_of_experts_sets_the_pace() -> None:

@@ -135,7 +135,7 @@ def assumptions(instance: Instance, resolved: ResolvedInstance) -> Iterator[Assu
     if any(ep > 1 for ep in resolved.expert_parallel):
         path = "workload.expert_imbalance"
         yield _field(instance, "imbalance of experts", path, workload.expert_imbalance, least=1.0)
-    fraction = instance.usable_memory_fraction or resolved.profile.usable_memory_fraction
+    fraction = resolved.usable_memory_fraction
     yield _field(instance, "usable memory", "usable_memory_fraction", fraction, most=1.0)
     for name, path, value in (
         ("demand", "workload.tokens_per_second", workload.tokens_per_second),

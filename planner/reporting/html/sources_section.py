@@ -53,7 +53,7 @@ def workload(found: Findings) -> Table:
         rate = f"{number_format.share(draft.acceptance)} of drafted tokens accepted"
         rows.append((f"draft {draft.name}", rate, "drafts"))
     memory = found.instance.usable_memory_fraction
-    filled = memory or found.resolved.profile.usable_memory_fraction
+    filled = found.resolved.usable_memory_fraction
     told = [
         Row((name, value, STATED if field in stated else DEFAULT)) for name, value, field in rows
     ]
