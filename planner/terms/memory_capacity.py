@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -62,12 +62,20 @@ def stage_weights(
 ) -> Iterator[tuple[StageArrays, Floats]]:
     """Yield stages of which one is the fullest, and the weights of a rank of each (T34)."""
     bits = weight_bits(llm, precision.weights, switches)
-    layers = _layer_weights(llm, bits, switches, step)
+    layers = [_total(parts.values()) for parts in layer_weights(llm, bits, switches, step)]
     look_up, head = (embedding_bytes(llm, bits, part, step.tp) for part in ("embeddings", "head"))
     towers = first_stage_bytes(llm, bits, step.tp)
     for stage in fullest_stages(llm, step.pp, switches):
         ends = stage.look_up * look_up + stage.head * head + stage.towers * towers
         yield stage, on_stage(stage.layers, layers) + ends
+
+
+def _total(parts: Iterable[Floats]) -> Floats:
+    """Add numbers up; nothing is 0."""
+    total: Floats = np.asarray(0.0)
+    for part in parts:
+        total = total + part
+    return total
 
 
 def embedding_bytes(llm: Transformer, bits: PartBits, part: str, tp: Floats) -> Floats:
@@ -84,21 +92,19 @@ def first_stage_bytes(llm: Transformer, bits: PartBits, tp: Floats) -> Floats:
     return (TOWER_BYTES * llm.tower_parameters + look_ups) / tp
 
 
-def _layer_weights(
+def layer_weights(
     llm: Transformer, bits: PartBits, switches: Switches, step: ForwardPass
-) -> list[Floats]:
-    """Return the bytes of weights that one rank holds of one layer of every group."""
+) -> list[dict[str, Floats]]:
+    """Return the bytes of weights that one rank holds of one layer of every group, by part."""
     found = []
     for group in llm.layers:
-        held: Floats = np.asarray(0.0)
+        words: dict[str, Floats] = {}
         if (heads := group.attention) is not None:
-            words = attention.weights_per_rank(heads, llm.hidden, step.tp, switches, traffic=False)
-            held = held + words * bits.bytes_of(attention.weight_part(heads))
+            held = attention.weights_per_rank(heads, llm.hidden, step.tp, switches, traffic=False)
+            words[attention.weight_part(heads)] = held
         if group.feedforward is not None:
-            parts = feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
-            for part, words in parts.items():
-                held = held + words * bits.bytes_of(part)
-        found.append(held)
+            words |= feedforward.weights_held(group.feedforward, llm.hidden, step, switches)
+        found.append({part: held * bits.bytes_of(part) for part, held in words.items()})
     return found
 
 

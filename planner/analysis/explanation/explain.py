@@ -13,6 +13,7 @@ from planner.analysis.explanation.break_even import (
     break_even_prices,
     speed_price,
 )
+from planner.analysis.explanation.memory_breakdown import MemoryPart, memory_breakdown
 from planner.analysis.explanation.plain_records import items, numbers, plain
 from planner.analysis.explanation.runner_ups import RunnerUp, runner_ups, walk
 from planner.analysis.explanation.sensitivity import DEFAULT_CHANGE, Sensitivity, sensitivities
@@ -47,6 +48,8 @@ class Explanation:
     below is empty then."""
     time: tuple[TimePart, ...] = ()
     """Where the time of a token goes, part by part."""
+    memory: tuple[MemoryPart, ...] = ()
+    """What lies in the fullest GPU, part by part, and what is free."""
     requirements: tuple[Slack, ...] = ()
     """What is asked, the room left under it, and what binds."""
     runner_ups: tuple[RunnerUp, ...] = ()
@@ -95,6 +98,7 @@ class Explanation:
 
 SECTIONS = (
     "time",
+    "memory",
     "requirements",
     "runner_ups",
     "speed",
@@ -158,6 +162,7 @@ def explain_one(
     return Explanation(
         plan=plan,
         time=breakdown(resolved, plan),
+        memory=memory_breakdown(resolved, plan),
         requirements=slacks(instance, resolved, plan, shortlists),
         runner_ups=runners,
         speed=speed_price(resolved, plan, shortlists),

@@ -26,6 +26,7 @@ def plain(value: Any) -> Any:
 
 NAMED_BY = {
     "TimePart": ("term", "part"),
+    "MemoryPart": ("part",),
     "Slack": ("requirement",),
     "RunnerUp": ("differs_in", "value"),
     "SupplyChange": ("said",),

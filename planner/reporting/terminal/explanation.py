@@ -57,6 +57,7 @@ def show_explanation(found: Explanation, console: Console) -> None:
     console.print(Text(sentence(found), style="bold"))
     for title, table in (
         ("Where the time of a token goes", time_table(found.plan, found.time)),
+        ("What lies in the fullest GPU", _memory(found)),
         ("What is asked, and the room left", _requirements(found)),
         ("The best deployments that differ", deployment_table(found.plan, found.runner_ups)),
         ("What speed costs", _speed(found)),
@@ -131,6 +132,16 @@ def time_table(plan: Plan, time: Sequence[TimePart]) -> Table:
 
 def _times(seconds: float, exposed: float, share: float) -> tuple[str, str, str]:
     return milliseconds(seconds), milliseconds(exposed), number_format.share(share)
+
+
+def _memory(found: Explanation) -> Table:
+    table = _table("", "GB", "of usable")
+    table.add_column("")
+    for one in found.memory:
+        bar = Text("█" * round(BAR_WIDTH * one.share))
+        gigabytes = f"{one.bytes / 1e9:.2f}"
+        table.add_row(one.part, gigabytes, number_format.share(one.share), bar)
+    return table
 
 
 def _requirements(found: Explanation) -> Table:
