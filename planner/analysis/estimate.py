@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planner.candidates.evaluate import Evaluator
+from planner.candidates.evaluate import Evaluator, Timing
 from planner.candidates.forward_passes import Degrees
 from planner.errors import InputError, Problem, did_you_mean
 from planner.io.csv_table import read_table
 from planner.problem.instance import Instance
 from planner.problem.resolve import NO_DRAFT, ResolvedInstance, resolve
 from planner.terms import serving
-from planner.terms.forward_pass import Precision
+from planner.terms.forward_pass import Floats, Precision
+from planner.terms.longest_context import longest_context
+from planner.terms.memory_capacity import resident_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,8 @@ COUNTS = (
     "input_tokens",
     "output_tokens",
 )
+LONGEST = 2**24
+"""Tokens that are tried of a transformer that states no longest context."""
 DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel")
 COLUMN_OF: Mapping[str, str] = {"weights": "weight_precision", "kv": "kv_precision"}
 """Columns that an instance calls otherwise."""
@@ -80,6 +84,7 @@ COMPUTED = (
     "weight_bytes_per_gpu",
     "cache_pool_bytes_per_gpu",
     "max_concurrency",
+    "longest_context_tokens",
     "usable_memory_bytes_per_gpu",
     "fits",
 )
@@ -297,11 +302,39 @@ def _timed(common: Mapping[str, Hashable], group: pd.DataFrame) -> pd.DataFrame:
         "weight_bytes_per_gpu": timing.held.weights,
         "cache_pool_bytes_per_gpu": timing.held.pool,
         "max_concurrency": timing.held.sequences.astype(int),
+        "longest_context_tokens": _longest(evaluate, timing).astype(int),
         "usable_memory_bytes_per_gpu": supply.rates.memory_bytes,
         "fits": timing.resident <= supply.rates.memory_bytes,
     }
     shaped = {name: np.broadcast_to(numbers[name], tp.shape) for name in COMPUTED}
     return pd.DataFrame(shaped, index=group.index)
+
+
+def _longest(evaluate: Evaluator, timing: Timing) -> Floats:
+    """Return the longest context of each batch; a draft's cache is that of its own length."""
+    resolved, degrees = evaluate.resolved, evaluate.degrees
+    precision = Precision(resolved.instance.search.weights[0], resolved.instance.search.kv[0])
+    own = evaluate(precision).resident
+
+    def resident_at(length: Floats) -> Floats:
+        return (
+            timing.resident
+            - own
+            + resident_bytes(
+                resolved.llm,
+                precision,
+                resolved.switches,
+                tp=degrees.tensor_parallel,
+                pp=degrees.pipeline_parallel,
+                batch=degrees.batch,
+                length=length,
+                dp=degrees.data_parallel,
+                ep=degrees.expert_parallel,
+            )
+        )
+
+    usable, most = evaluate.supply.rates.memory_bytes, resolved.llm.context or LONGEST
+    return longest_context(resident_at, usable, float(most))
 
 
 def _prices(

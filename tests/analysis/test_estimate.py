@@ -1,6 +1,7 @@
 """Estimates: what the planner says of deployments that somebody else chose."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from planner.analysis.estimate import COMPUTED, DEFAULTS, estimate
 from planner.errors import InputError
 from planner.problem.instance import Instance
 
-SHARED = [name for name in COMPUTED if name != "fits"]
+ESTIMATES_ALONE = ("fits", "longest_context_tokens")
+SHARED = [name for name in COMPUTED if name not in ESTIMATES_ALONE]
 
 
 def resolved(
@@ -153,6 +155,40 @@ def test_fits_compares_memory_with_what_is_usable():
     assert list(found.fits) == [False, True]
     assert list(found.memory_bytes_per_gpu <= found.usable_memory_bytes_per_gpu) == [False, True]
     assert found.memory_bytes_per_gpu[0] > 70e9 * 2
+
+
+def test_the_longest_context_fits_and_one_more_token_does_not():
+    shown = {"accelerator": "l40s", "tensor_parallel": [1, 1, 1], "batch": [32, 64, 4]}
+    found = estimate(deployments(**shown))
+    for row, tokens in enumerate(found.longest_context_tokens):
+        lengths = [tokens - 500] if tokens == 131072 else [tokens - 500, tokens - 499]
+        again = estimate(
+            deployments(
+                **{
+                    name: [value[row] if name != "accelerator" else value] * len(lengths)
+                    for name, value in shown.items()
+                },
+                input_tokens=lengths,
+                output_tokens=500,
+            )
+        )
+        assert list(again.fits) == [True, False][: len(lengths)]
+    page = (Path(__file__).parents[2] / "docs" / "memory.md").read_text(encoding="utf-8")
+    assert f": {found.longest_context_tokens[0]:,} tokens" in page
+
+
+def test_nothing_is_long_enough_where_weights_do_not_fit():
+    found = estimate(deployments(transformer="llama-3.1-70b", tensor_parallel=[1, 1]))
+    assert list(found.longest_context_tokens) == [0, 0]
+    assert list(found.max_concurrency) == [0, 0]
+
+
+def test_the_most_requests_fill_the_pool():
+    found = estimate(deployments(batch=[8, 8], tensor_parallel=[1, 1]))
+    each = 131072 * 1500
+    left = found.usable_memory_bytes_per_gpu - found.memory_bytes_per_gpu + 8 * each
+    np.testing.assert_allclose(found.cache_pool_bytes_per_gpu, left)
+    assert list(found.max_concurrency) == [int(left[0] // each)] * 2
 
 
 def test_an_empty_table_stays_empty_and_has_the_columns():
