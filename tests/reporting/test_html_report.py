@@ -299,7 +299,7 @@ def test_infeasible_says_why_and_what_would_do(impossible: str) -> None:
     assert headline is not None
     assert "Not possible at any price: 400 tokens a second" in headline[1]
     words = read.words
-    assert "workload.tokens_per_second_per_request: 119" in words
+    assert "workload.tokens_per_second_per_request: 121" in words
     assert "What is possible" in words
     assert 'id="launch"' not in impossible
 
