@@ -233,7 +233,10 @@ WRONG = {
         ":1: found the columns pool, label, gpus, expected the column requests_per_second or "
         "tokens_per_second.",
     ),
-    "no gpus": (["pool,label,requests_per_second", "eu,a,1"], "expected the column gpus_per_replica."),
+    "no gpus": (
+        ["pool,label,requests_per_second", "eu,a,1"],
+        "expected the column gpus_per_replica.",
+    ),
     "no labels": (["pool,gpus,requests_per_second", "eu,1,1"], "expected the column label, or"),
     "no pools": (
         ["workload,label,gpus,requests_per_second", "chat,a,1,1"],
@@ -265,7 +268,10 @@ WRONG = {
         ":2: found 8 cells, expected as many cells in every row as in the header.",
     ),
     "open quotes": ([HEADER, 'chat,eu,"a,1,1,,'], ": found quotes that do not close, expected"),
-    "semicolons": ([HEADER.replace(",", ";"), "chat;eu;a;1;1;;"], "expected the column gpus_per_replica."),
+    "semicolons": (
+        [HEADER.replace(",", ";"), "chat;eu;a;1;1;;"],
+        "expected the column gpus_per_replica.",
+    ),
     "no rows": ([HEADER], "expected at least one row under the header."),
     "empty": ([], "a CSV file with a header."),
 }
