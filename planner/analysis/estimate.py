@@ -314,7 +314,7 @@ def _longest(evaluate: Evaluator, timing: Timing) -> Floats:
     """Return the longest context of each batch; a draft's cache is that of its own length."""
     resolved, degrees = evaluate.resolved, evaluate.degrees
     precision = Precision(resolved.instance.search.weights[0], resolved.instance.search.kv[0])
-    own = evaluate(precision).resident
+    own = evaluate.resident(precision)
 
     def resident_at(length: Floats) -> Floats:
         return (

@@ -200,18 +200,18 @@ def _whole_plans(
     A row that is no plan's stands for itself. Where the rows of a plan break off, they are left
     out.
     """
-    plan, head, start = b"", None, 0
+    plan, head, start = bytearray(), None, 0
     left = 0
     for place, row in rows:
         found = first_cells(row) if place else None
         same = left and found and head and all(found[key] == head[key] for key in _SHARED)
         if not same:
-            plan, head, start = b"", found, place
+            plan, head, start = bytearray(), found, place
             left = int(found["rows"]) if found and found["rows"].isdigit() else 1
         plan += row
         left -= 1
         if left <= 0:
-            yield start, plan, head
+            yield start, bytes(plan), head
 
 
 def _whole_rows(csv_file: Path, shown: str) -> Iterator[tuple[int, bytes]]:

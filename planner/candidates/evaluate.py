@@ -74,7 +74,7 @@ class Evaluator:
         """
         workload, switches = self.resolved.instance.workload, self.resolved.switches
         verify = self._verify(precision, gamma)
-        prefill, resident = self._prefill(precision), self._memory(precision)
+        prefill, resident = self._prefill(precision), self.resident(precision)
         parts = verify
         own = ranks = np.asarray(0.0)
         yielded = 1.0
@@ -118,7 +118,8 @@ class Evaluator:
             self._prompt[precision] = forward(resolved.llm, precision, rates, switches, step).step
         return self._prompt[precision]
 
-    def _memory(self, precision: Precision) -> Floats:
+    def resident(self, precision: Precision) -> Floats:
+        """Bytes on one accelerator of the fullest stage, without a draft (T32)."""
         if precision not in self._resident:
             workload, degrees = self.resolved.instance.workload, self.degrees
             self._resident[precision] = resident_bytes(

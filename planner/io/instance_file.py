@@ -63,10 +63,26 @@ def asks_fleet(path: str | Path) -> bool:
     try:
         if path.suffix in LINES or not path.is_file():  # A pipe can be read only once.
             return False
-        source = Source(read_text(path), str(path))
-        return Sweep(source, path.parent, axes(source)).asks_fleet
+        return _not_drawn_up(path).asks_fleet
     except (InputError, OSError, ValueError):
         return False
+
+
+def points_in(path: Path) -> int:
+    """Return how many instances a file stands for, without drawing up any.
+
+    Raises
+    ------
+    InputError
+        Where the text or its `sweep` block is wrong.
+    """
+    return len(_not_drawn_up(path))
+
+
+def _not_drawn_up(path: Path) -> Sweep:
+    """Return the points of a file of which none was checked."""
+    source = Source(read_text(path), str(path))
+    return Sweep(source, path.parent, axes(source))
 
 
 def read_instances(path: str | Path) -> Sweep:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from planner.errors import InputError, Problem
 from planner.io.fleet.fleet_file import open_fleet
-from planner.io.instance_file import read_instances
+from planner.io.instance_file import points_in, read_instances
 from planner.io.sweep import Sweep
 from planner.io.text_file import file_of, is_folder
 from planner.problem.fleet import Fleet
@@ -40,7 +40,7 @@ def points_of(path: str | Path) -> int:
     """
     file = file_of(path)
     try:
-        return 1 if is_folder(file) else len(read_instances(file))
+        return 1 if is_folder(file) else points_in(file)
     except InputError:
         return 1
 

@@ -11,8 +11,8 @@ from planner.catalogue.attention import Attention, GroupedQuery
 from planner.catalogue.engine_memory import EngineMemory
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
-from planner.terms import attention
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
+from planner.terms.memory_capacity import layer_caches
 from planner.terms.pipeline_stages import StageArrays
 
 NEARLY_EQUAL = 1.25
@@ -26,19 +26,14 @@ def layer_bytes(
 
     A window holds its positions and a chunk of prompts, since blocks are let go between passes.
     """
-    found = []
-    for group in llm.layers:
-        held: Floats = np.asarray(0.0)
-        if (heads := group.attention) is not None:
-            reserved = _with_chunk(heads, switches.engine_memory)
-            words = attention.cache_elements_per_rank(reserved, step.context, step.tp, switches)
-            states = attention.state_bytes_per_rank(heads, step.tp)
-            held = words * precision.cache_bytes + states
-        found.append(held)
-    return found
+    chunked = tuple(
+        replace(group, attention=_with_chunk(group.attention, switches.engine_memory))
+        for group in llm.layers
+    )
+    return layer_caches(replace(llm, layers=chunked), precision, switches, step)
 
 
-def _with_chunk(heads: Attention, engine: EngineMemory | None) -> Attention:
+def _with_chunk(heads: Attention | None, engine: EngineMemory | None) -> Attention | None:
     """Return attention whose window is longer by a chunk of prompts."""
     if engine is None or not isinstance(heads, GroupedQuery) or heads.window is None:
         return heads

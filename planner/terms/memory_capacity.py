@@ -42,7 +42,7 @@ def resident_bytes(
         Copies of experts that a layer holds beside its own, where they are spread.
     """
     step = ForwardPass(tp, pp, batch, ONE, length, dp=dp, ep=ep, redundant=redundant)
-    caches = _layer_caches(llm, precision, switches, step)
+    caches = layer_caches(llm, precision, switches, step)
     sequences, held = step.group_sequences(switches), np.asarray(0.0)
     for stage, weights in stage_weights(llm, precision, switches, step):
         held = np.maximum(held, weights + on_stage(stage.layers, caches) * sequences)
@@ -112,23 +112,26 @@ def cache_bytes(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> Floats:
     """Cache and states of one sequence of `step.context` on a rank of the fullest stage (T35)."""
-    layers = _layer_caches(llm, precision, switches, step)
+    layers = layer_caches(llm, precision, switches, step)
     found = (on_stage(stage.layers, layers) for stage in fullest_stages(llm, step.pp, switches))
     return reduce(np.maximum, found)
 
 
-def _layer_caches(
+def layer_caches(
     llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
 ) -> list[Floats]:
     """Return the bytes that one rank keeps of one sequence in one layer of every group."""
-    found = []
+    return [cache + states for cache, states in caches_and_states(llm, precision, switches, step)]
+
+
+def caches_and_states(
+    llm: Transformer, precision: Precision, switches: Switches, step: ForwardPass
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the same of every group, the cache of positions and what does not grow apart."""
+    nothing: Floats = np.asarray(0.0)
     for group in llm.layers:
-        held: Floats = np.asarray(0.0)
-        if group.attention is not None:
-            words = attention.cache_elements_per_rank(
-                group.attention, step.context, step.tp, switches
-            )
-            states = attention.state_bytes_per_rank(group.attention, step.tp)
-            held = words * precision.cache_bytes + states
-        found.append(held)
-    return found
+        if (heads := group.attention) is None:
+            yield nothing, nothing
+        else:
+            words = attention.cache_elements_per_rank(heads, step.context, step.tp, switches)
+            yield words * precision.cache_bytes, attention.state_bytes_per_rank(heads, step.tp)

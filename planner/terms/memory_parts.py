@@ -9,10 +9,10 @@ import numpy as np
 from planner.catalogue.checkpoint import PARTS
 from planner.catalogue.profile import Switches
 from planner.catalogue.transformer import Transformer
-from planner.terms import attention
 from planner.terms.engine_memory import activation_bytes, communication_bytes
 from planner.terms.forward_pass import Floats, ForwardPass, Precision
 from planner.terms.memory_capacity import (
+    caches_and_states,
     embedding_bytes,
     first_stage_bytes,
     layer_weights,
@@ -59,15 +59,12 @@ def _of_layers(
     weights = layer_weights(llm, bits, switches, step)
     nothing: Floats = np.asarray(0.0)
     found = {part: [held.get(part, nothing) for held in weights] for part in PARTS}
-    found |= {"cache": [], "states": []}
-    sequences = step.group_sequences(switches)
-    for group in llm.layers:
-        words = states = nothing
-        if (heads := group.attention) is not None:
-            words = attention.cache_elements_per_rank(heads, step.context, step.tp, switches)
-            states = attention.state_bytes_per_rank(heads, step.tp)
-        found["cache"].append(words * precision.cache_bytes * sequences)
-        found["states"].append(states * sequences)
+    held, sequences = (
+        caches_and_states(llm, precision, switches, step),
+        step.group_sequences(switches),
+    )
+    for part, of in zip(("cache", "states"), zip(*held, strict=True), strict=True):
+        found[part] = [one * sequences for one in of]
     return found
 
 

@@ -14,7 +14,7 @@ from planner.analysis.explanation.break_even import (
     speed_price,
 )
 from planner.analysis.explanation.memory_breakdown import MemoryPart, memory_breakdown
-from planner.analysis.explanation.plain_records import items, numbers, plain
+from planner.analysis.explanation.plain_records import CSV_COLUMNS, items, plain, rows_of
 from planner.analysis.explanation.runner_ups import RunnerUp, runner_ups, walk
 from planner.analysis.explanation.sensitivity import DEFAULT_CHANGE, Sensitivity, sensitivities
 from planner.analysis.explanation.slacks import Slack, slacks
@@ -33,7 +33,6 @@ from planner.plans.plan import Plan
 from planner.problem.instance import Instance
 from planner.problem.resolve import resolve
 
-CSV_COLUMNS = ("section", "item", "quantity", "value")
 FIRST_PART, LATER_PARTS = 0.2, 0.8
 """Parts of the work: everything but sensitivities, and those."""
 
@@ -84,12 +83,11 @@ class Explanation:
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return every number as a row with section, item, quantity and value."""
-        return [
-            dict(zip(CSV_COLUMNS, (section, item, quantity, value), strict=True))
+        return rows_of(
+            (section, item, record)
             for section in SECTIONS
             for item, record in items(getattr(self, section))
-            for quantity, value in numbers(plain(record))
-        ]
+        )
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return `to_rows` as CSV with a header, and write it to `path` if one is given."""

@@ -24,6 +24,8 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+CSV_COLUMNS = ("section", "item", "quantity", "value")
+
 NAMED_BY = {
     "TimePart": ("term", "part"),
     "MemoryPart": ("part",),
@@ -59,10 +61,19 @@ LEFT_TO_JSON = ("changes", "plan", "misses", "tightest")
 """Fields that are no numbers of a record's own."""
 
 
-def numbers(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def _numbers(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     """Yield the numbers and words of a record, each with its name."""
     for name, value in record.items():
         if isinstance(value, dict) and name not in LEFT_TO_JSON:
-            yield from numbers(value, f"{prefix}{name}.")
+            yield from _numbers(value, f"{prefix}{name}.")
         elif isinstance(value, int | float | str) and name not in LEFT_TO_JSON:
             yield f"{prefix}{name}", value
+
+
+def rows_of(records: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+    """Return every number of some records, each with its section and item, as a row."""
+    return [
+        dict(zip(CSV_COLUMNS, (section, item, quantity, value), strict=True))
+        for section, item, record in records
+        for quantity, value in _numbers(plain(record))
+    ]

@@ -9,15 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from planner import catalogue
 from planner.analysis.fleet.changes import within
 from planner.analysis.fleet.workload_instance import stated_price
 from planner.api import solve_fleet
+from planner.candidates.fleet.supply import on_demand
 from planner.errors import PlannerError
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.plans.fleet_columns import MARKETS
 from planner.plans.fleet_plan import FleetPlan
-from planner.problem.fleet import Fleet, FleetPool, OnDemand
+from planner.problem.fleet import Fleet, FleetPool
 from planner.problem.offers import Offers
 
 Way = Literal["reserved", "on_demand", "spot"]
@@ -86,24 +86,13 @@ def break_even_prices(
     SolverError, CheckError
         As `planner.solve` does.
     """
-    pools = tuple(map(_priced, fleet.pools))
+    pools = tuple(pool.model_copy(update={"on_demand": on_demand(pool)}) for pool in fleet.pools)
     fleet = fleet.model_copy(update={"pools": pools, "changes": None})
     for at, pool in enumerate(pools):
         for way in WAYS:
             if getattr(pool, way) is not None:
                 part = within(progress, f"the price of {pool.name}")
                 yield _PriceSearch(fleet, offers, part, at, way).found(plan)
-
-
-def _priced(pool: FleetPool) -> FleetPool:
-    """Return a pool with the catalogue's price, where it states none of its own."""
-    if any(getattr(pool, way) is not None for way in WAYS) or pool.accelerator is None:
-        return pool
-    quote = catalogue.accelerator(pool.accelerator).price
-    if quote is None:
-        return pool
-    bought = OnDemand(dollars_per_gpu_hour=(quote.dollars_per_gpu_hour,))
-    return pool.model_copy(update={"on_demand": bought})
 
 
 @dataclass(frozen=True, slots=True)

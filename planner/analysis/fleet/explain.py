@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from planner.analysis.explanation.explain import CSV_COLUMNS
-from planner.analysis.explanation.plain_records import items, numbers, plain
+from planner.analysis.explanation.plain_records import CSV_COLUMNS, items, plain, rows_of
 from planner.analysis.fleet.break_even import PoolPrice, break_even_prices
 from planner.analysis.fleet.changes import within
 from planner.analysis.fleet.guarantees import Guarantee, guarantees
@@ -17,6 +16,7 @@ from planner.analysis.fleet.workload_detail import WorkloadDetail, workload_deta
 from planner.analysis.fleet.workload_instance import numbers_of
 from planner.api import solve_fleet
 from planner.candidates.fleet.gather import offers as offers_of
+from planner.candidates.shortlist_cache import ShortlistCache
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.io.output import write_json, write_rows
 from planner.plans.fleet_plan import FleetPlan
@@ -59,11 +59,7 @@ class FleetExplanation:
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return every number as a row with section, item, quantity and value."""
-        return [
-            dict(zip(CSV_COLUMNS, (section, item, quantity, value), strict=True))
-            for section, item, record in self._records()
-            for quantity, value in numbers(plain(record))
-        ]
+        return rows_of(self._records())
 
     def _records(self) -> Iterator[tuple[str, str, Any]]:
         """Yield every record with its section and its name."""
@@ -138,7 +134,8 @@ def _parts(
     """Yield the sections of an explanation, as each is worked out."""
     yield {"full_pools": tuple(full_pools(plan)), "refused": tuple(refused_requests(plan))}
     if names:
-        details = (one for name in names for one in workload_details(fleet, plan, name))
+        known = ShortlistCache()
+        details = (one for name in names for one in workload_details(fleet, plan, name, known))
         yield {"workloads": tuple(details)}
     elif not asks_most_traffic(fleet):
         fleet = _in_time(fleet, plan)

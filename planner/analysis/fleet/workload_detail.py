@@ -43,7 +43,9 @@ class WorkloadDetail:
     """The best deployments that differ, by dollars per million tokens of a busy replica."""
 
 
-def workload_details(fleet: Fleet, plan: FleetPlan, name: str) -> Iterator[WorkloadDetail]:
+def workload_details(
+    fleet: Fleet, plan: FleetPlan, name: str, shortlists: ShortlistCache
+) -> Iterator[WorkloadDetail]:
     """Yield what runs for one workload, that with most GPU-hours first.
 
     Parameters
@@ -54,6 +56,8 @@ def workload_details(fleet: Fleet, plan: FleetPlan, name: str) -> Iterator[Workl
         Its answer.
     name : str
         Name of the workload.
+    shortlists : ShortlistCache
+        Shortlists of the fleet's other workloads, from which this one's is taken where it can be.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def workload_details(fleet: Fleet, plan: FleetPlan, name: str) -> Iterator[Workl
     """
     (which,) = numbers_of(fleet, (name,))
     resolved = resolve(workload_instance(fleet, which))
-    _, table = all_shortlists(resolved, shortlists=ShortlistCache())
+    _, table = all_shortlists(resolved, shortlists=shortlists)
     walked = walk(resolved)
     rows = plan.replicas
     mine = rows.workload == which

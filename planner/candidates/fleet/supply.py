@@ -36,7 +36,7 @@ def pool_supply(fleet: Fleet, offers: Offers) -> PoolSupply:
     problems: list[Problem] = []
     used, priced = _needs(fleet, offers)
     bought = [
-        _on_demand(pool, f"pools[{at}]", bool(priced[at]), problems)
+        _bought(pool, f"pools[{at}]", bool(priced[at]), problems)
         for at, pool in enumerate(fleet.pools)
     ]
     watts = _watts(fleet, used, problems)
@@ -126,16 +126,20 @@ def _record(pool: FleetPool) -> Accelerator | None:
         return None
 
 
-def _on_demand(
-    pool: FleetPool, field: str, needed: bool, problems: list[Problem]
-) -> OnDemand | None:
+def on_demand(pool: FleetPool) -> OnDemand | None:
     """Return how accelerators are paid by the hour: as stated, else at the catalogue's price."""
     if pool.on_demand or pool.reserved or pool.spot:
         return pool.on_demand
     record = _record(pool)
-    if record is not None and record.price is not None:
-        return OnDemand(dollars_per_gpu_hour=(record.price.dollars_per_gpu_hour,))
-    if needed:
+    if record is None or record.price is None:
+        return None
+    return OnDemand(dollars_per_gpu_hour=(record.price.dollars_per_gpu_hour,))
+
+
+def _bought(pool: FleetPool, field: str, needed: bool, problems: list[Problem]) -> OnDemand | None:
+    """Return how accelerators are paid by the hour; say where they can be paid in no way."""
+    found = on_demand(pool)
+    if found is None and needed and not (pool.reserved or pool.spot):
         problems.append(
             Problem(
                 field=f"{field}.on_demand",
@@ -144,7 +148,7 @@ def _on_demand(
                 fix="Give `on_demand`, `reserved` or `spot`.",
             )
         )
-    return None
+    return found
 
 
 def price_sources(fleet: Fleet) -> list[str]:

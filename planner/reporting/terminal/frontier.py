@@ -16,6 +16,8 @@ from planner.reporting.terminal.plan import show_plan
 
 Answer = Frontier | Over | Plan
 """What one instance is answered with: a plan where it could not be asked."""
+POINT = (("tok/s", "$/Mtok", "GPUs"), "deployment")
+"""Columns of a point: numbers, then what runs."""
 
 
 def plans_of(one: Answer) -> Iterator[Plan]:
@@ -49,7 +51,7 @@ def _points_table(found: Frontier) -> Table:
     if instance.speed_exponent is not None:
         names[f"preferred (speed^{instance.speed_exponent:g}/$)"] = found.preferred()
     title = f"{_title(found)}: {len(found.points):,} points of {found.evaluated:,} deployments"
-    table = _table(title, "")
+    table = _table(title, "", *POINT)
     for name, point in names.items():
         table.add_row(name, *_cells(point))
     return table
@@ -70,7 +72,7 @@ def _values_table(found: Over) -> Table:
     title, first = f"{_title(found)} over {found.field}", found.field.rpartition(".")[2]
     if any(plan.found and not plan.label for plan in plans):
         return _costs_table(found, title, first)
-    table = _table(title, first)
+    table = _table(title, first, *POINT)
     for value, one in zip(found.values, found.answers, strict=True):
         text = _value_text(value)
         if isinstance(one, Plan):
@@ -86,11 +88,8 @@ def _values_table(found: Over) -> Table:
 def _costs_table(found: Over, title: str, first: str) -> Table:
     """Tell what a fleet's plan costs at every value."""
     plans = list(plans_of(found))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     traffic = plans[0].objective_name == "requests_per_second"
-    worth = "requests/s" if traffic else "$/h"
-    for name, right in ((first, False), (worth, True), ("gap", True), ("status", False)):
-        table.add_column(name, justify="right" if right else "left")
+    table = _table(title, first, ("requests/s" if traffic else "$/h", "gap"), "status")
     for value, plan in zip(found.values, plans, strict=True):
         if plan.found:
             text = f"{plan.objective:,.2f}"
@@ -104,13 +103,13 @@ def _value_text(value: Any) -> str:
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
-def _table(title: str, first: str) -> Table:
-
+def _table(title: str, first: str, numbers: Iterable[str], last: str) -> Table:
+    """Return a table of words, numbers and words."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(first)
-    for name in ("tok/s", "$/Mtok", "GPUs"):
+    for name in numbers:
         table.add_column(name, justify="right")
-    table.add_column("deployment")
+    table.add_column(last)
     return table
 
 
