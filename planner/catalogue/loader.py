@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Engine
+from planner.catalogue.machine_types import accelerator_of
 from planner.catalogue.own_files import complaints, content_of, is_own_file, text_of
 from planner.catalogue.profile import Profile
+from planner.catalogue.spellings import MAKERS, is_nearly, same_accelerator, same_transformer, slug
 from planner.catalogue.transformer import Transformer
-from planner.errors import InputError, Problem, UnknownNameError, did_you_mean
+from planner.errors import InputError, Problem, UnknownNameError, nearest
 
 DATA = Path(__file__).parent / "data"
 ACCELERATORS = DATA / "accelerators"
 TRANSFORMERS = DATA / "transformers"
 PROFILES = DATA / "profiles"
 ENGINES = DATA / "engines"
-MAKERS = ("nvidia", "amd", "intel", "google", "aws", "huawei")
-"""Words that people, drivers and Kubernetes labels put before an accelerator's name."""
-
-
-def slug(name: str) -> str:
-    """Return `name` in the form catalogue names take: lower case, words joined by hyphens."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
+SAME: Mapping[Path, Callable[[str], str]] = {
+    ACCELERATORS: same_accelerator,
+    TRANSFORMERS: same_transformer,
+}
+"""What all spellings of a name have in common."""
 
 
 def accelerator(name: str) -> Accelerator:
@@ -139,15 +139,36 @@ def _find(folder: Path, name: str, kind: str) -> Path:
     maker, _, rest = wanted.partition("-")
     if kind == "accelerator" and maker in MAKERS and rest:
         return _find(folder, rest, kind)
-    known = sorted({*_slugs(folder), *aliases})
+    if folder in SAME and len(alike := _spelt(folder).get(SAME[folder](name), ())) == 1:
+        return next(iter(alike))
     listing = f"`planner catalogue {kind}s` lists them all."
+    if folder == TRANSFORMERS:
+        listing += " A path of its config.json will do."
     raise UnknownNameError(
         Problem(
             expected=f"the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind} in the catalogue",
             found=repr(name),
-            fix=" ".join(part for part in (did_you_mean(wanted, known), listing) if part),
+            fix=" ".join(part for part in (_suggestion(folder, name), listing) if part),
         )
     )
+
+
+def _suggestion(folder: Path, name: str) -> str:
+    """Return a sentence that suggests what a name may stand for, by the names of files."""
+    if folder == ACCELERATORS and (inside := accelerator_of(name)):
+        return f"That is a machine with {inside}: write this, and `gpus_per_node`."
+    if folder in SAME:
+        spelt = SAME[folder](name)
+        alike = {
+            path.stem for key, of in _spelt(folder).items() if is_nearly(spelt, key) for path in of
+        }
+        if alike:
+            return f"Did you mean {', '.join(sorted(alike)[:3])}?"
+    aliases = _aliases(folder)
+    known = sorted({*_slugs(folder), *aliases})
+    close = nearest(slug(name), known)
+    found = dict.fromkeys(aliases[one].stem if one in aliases else one for one in close)
+    return f"Did you mean {', '.join(found)}?" if found else ""
 
 
 @cache
@@ -159,6 +180,16 @@ def _aliases(folder: Path) -> dict[str, Path]:
             other = found.setdefault(slug(alias), path)
             if other != path:
                 raise ValueError(f"{path.name} and {other.name} both claim the alias {alias!r}")
+    return found
+
+
+@cache
+def _spelt(folder: Path) -> dict[str, set[Path]]:
+    """Map what all spellings of a name have in common to the files that it may stand for."""
+    found: dict[str, set[Path]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        for name in (path.stem, *_load(path).get("aliases", ())):
+            found.setdefault(SAME[folder](name), set()).add(path)
     return found
 
 

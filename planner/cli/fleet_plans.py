@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from planner.cli.app import say
 from planner.cli.fleet_options import AS_ASKED, How, at_work, offered
-from planner.cli.outputs import check_apart, check_places, make_folder
+from planner.cli.outputs import check_apart, check_places
 
 if TYPE_CHECKING:
     from planner.plans.fleet_plan import FleetPlan
@@ -43,7 +43,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A fleet that is to be planned, and where its answer goes."""
+    """A fleet, or a file of single deployments, and where its answer goes."""
 
     path: Path
     point: int | None
@@ -52,19 +52,21 @@ class Wanted:
     """Folder of the answer."""
 
 
-def wanted(paths: Sequence[Path], results: Results, inputs: Sequence[Path]) -> list[Wanted]:
-    """Refuse results that could not be written, and return the fleets with their folders."""
-    from planner.plans.fleet_plan import FILES
+def wanted(paths: Sequence[Path], fleets: Sequence[Path], results: Results) -> list[Wanted]:
+    """Refuse results that could not be written, and return what is asked with its folders."""
+    from planner.io.output import make_folder
+    from planner.plans.folder import FILES
 
-    counts = [_points(path) for path in paths]
+    counts = [_points(path) if path in fleets else None for path in paths]
     single = sum(count or 1 for count in counts) == 1
     found = list(_with_homes(paths, counts, None if results.folder is None else results, single))
     known = [one.home for one in found if one.home is not None]
     inside = [home / name for home in known for name in FILES]
-    check_apart([*results.single().values(), *inside], inputs)
+    check_apart([*results.single().values(), *inside], paths)
     for home in known:
         make_folder(home)
-    _insist(len(found), results)
+    if fleets:
+        _insist(len(found), results)
     return found
 
 
@@ -89,7 +91,7 @@ def _with_homes(
             yield Wanted(path, point, home)
 
 
-def _names(fleets: Sequence[Path]) -> list[str]:
+def _names(paths: Sequence[Path]) -> list[str]:
     """Return what the folders of several answers are called."""
     from planner.errors import InputError, Problem
     from planner.io.text_file import INSTANCE_FILES
@@ -98,10 +100,10 @@ def _names(fleets: Sequence[Path]) -> list[str]:
         path.resolve().parent.name
         if path.name in INSTANCE_FILES
         else (path.resolve().name if path.is_dir() else path.stem)
-        for path in fleets
+        for path in paths
     ]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        fix = "Each fleet's answer has a folder of the fleet's name; plan these one by one."
+        fix = "Each answer has a folder of the instance's name; plan these one by one."
         raise InputError(Problem("names that differ", f"{', '.join(twice)} twice", "--folder", fix))
     return names
 
@@ -216,7 +218,7 @@ def _draw(plan: FleetPlan, results: Results, accelerators: Sequence[str]) -> Non
 
 def folder_of(plan: Path) -> Path | None:
     """Return the folder that holds the plan of a fleet: named itself, or by its plan.csv."""
-    from planner.plans.fleet_plan import FILES, PLAN_FILE
+    from planner.plans.folder import FILES, PLAN_FILE
 
     if plan.is_dir():
         return plan

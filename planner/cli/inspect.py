@@ -24,17 +24,22 @@ def check(
     plan: Annotated[
         Path,
         typer.Argument(
-            help="CSV of plans; of a fleet, the folder that `planner solve --folder` wrote."
+            help="CSV of plans, or the folder that `planner solve --folder` wrote; of a fleet, "
+            "that folder."
         ),
     ],
     instances: Annotated[list[Path], typer.Argument(help="The instances, or fleet, they answer.")],
 ) -> None:
     """Recompute plans from their rows and the instances alone; exit code 1 if any is wrong."""
     from planner.cli.fleet_plans import check_folder, folder_of
-
-    if (folder := folder_of(plan)) is not None:
-        raise typer.Exit(NOT_SOLVED if check_folder(folder, instances) else 0)
+    from planner.io.instance_file import asks_fleet
+    from planner.plans.folder import PLAN_FILE
     from planner.verification.check_plan import check_file
+
+    folder = folder_of(plan)
+    if folder is not None and any(map(asks_fleet, instances)):
+        raise typer.Exit(NOT_SOLVED if check_folder(folder, instances) else 0)
+    plan = plan / PLAN_FILE if plan.is_dir() else plan
 
     wrong = 0
     told: set[str] = set()

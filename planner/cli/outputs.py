@@ -116,13 +116,3 @@ def _obstacle(path: Path) -> int:
     if not path.parent.is_dir():
         return errno.ENOENT
     return 0 if os.access(path if path.exists() else path.parent, os.W_OK) else errno.EACCES
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, or say why it cannot be."""
-    from planner.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.at(folder, error, "folder") from error

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from planner.plans.plan import Plan
     from planner.problem.instance import Instance
 
-PLAN = "plan.csv"
-"""Name of the plans' file in a folder."""
 LONG_SEARCH = 2_000_000
 """Deployments from which a search is long enough for a progress bar."""
 
@@ -88,32 +86,28 @@ def solve(
     checker.
     """
     from planner.batch.tasks import Tasks
-    from planner.candidates.shortlist_cache import ShortlistCache
     from planner.cli.fleet_plans import Results, answer, wanted
     from planner.io.instance_file import asks_fleet
     from planner.io.output import STDOUT
+    from planner.plans.folder import write_plans
 
     instances = _files(instances)
     fleets = [path for path in instances if asks_fleet(path)]
     results = Results(csv, purchases, service, plot, stack, folder)
     _insist(instances, fleets, results, json_)
-    asked = wanted(fleets, results, instances) if fleets else []
+    asked = wanted(instances, fleets, results)
     quiet = quiet or STDOUT in {str(csv), str(json_)}
     how, statuses, plans = How(method, gap, time_limit), [], []
-    for path in instances:
-        if path in fleets:
-            mine = [one for one in asked if one.path == path]
-            statuses += [answer(one, results, how, quiet) for one in mine]
+    for one in asked:
+        if one.path in fleets:
+            statuses.append(answer(one, results, how, quiet))
             continue
-        for task in Tasks([path]):
-            shortlists = ShortlistCache()
-            plan = _solve_one(task, solver, how, shortlists)
-            plans.append(plan)
-            statuses.append(plan.status)
-            _show(plan, quiet)
-            if not quiet:
-                _show_more_kinds(task, plan, shortlists)
-    _write(plans, None if fleets else csv, json_, None if fleets else folder)
+        found = [_answered(task, solver, how, quiet) for task in Tasks([one.path])]
+        if one.home is not None:
+            write_plans(found, one.home)
+        plans += found
+        statuses += [plan.status for plan in found]
+    _write(plans, None if fleets else csv, json_)
     raise typer.Exit(exit_code(statuses))
 
 
@@ -138,18 +132,14 @@ def _insist(
         if wrong:
             found = "one deployment of one workload in one period"
             raise InputError(Problem("a fleet", found, option, fix) for option in wrong)
-        _check_csv(instances, results.csv, json_, results.folder)
+        _check_csv(instances, results.csv, json_)
 
 
-def _check_csv(
-    instances: list[Path], csv: Path | None, json_: Path | None, folder: Path | None
-) -> None:
+def _check_csv(instances: list[Path], csv: Path | None, json_: Path | None) -> None:
     from planner.batch.results_csv import refuse_unfinished
     from planner.cli.outputs import check_places
 
-    files = [path for path in (csv, json_) if path is not None]
-    inside = [] if folder is None or csv is not None else [folder / PLAN]
-    check_places(files, (), instances, inside)
+    check_places([path for path in (csv, json_) if path is not None], (), instances)
     if csv is not None:
         refuse_unfinished(csv)
 
@@ -165,6 +155,18 @@ def _files(paths: list[Path]) -> list[Path]:
         several = path.is_dir() and not asks_fleet(path)
         found += map(Path, find_instances([path])) if several else [path]
     return found
+
+
+def _answered(task: Task, solver: str | None, how: How, quiet: bool) -> Plan:
+    """Solve one instance and show its plan."""
+    from planner.candidates.shortlist_cache import ShortlistCache
+
+    shortlists = ShortlistCache()
+    plan = _solve_one(task, solver, how, shortlists)
+    _show(plan, quiet)
+    if not quiet:
+        _show_more_kinds(task, plan, shortlists)
+    return plan
 
 
 def _solve_one(task: Task, solver: str | None, how: How, shortlists: ShortlistCache) -> Plan:
@@ -232,14 +234,10 @@ def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None
         say(more_kinds_line(mixed.dollars_per_hour, plan.dollars_per_hour or 0.0))
 
 
-def _write(plans: list[Plan], csv: Path | None, json_: Path | None, folder: Path | None) -> None:
-    from planner.cli.outputs import make_folder
+def _write(plans: list[Plan], csv: Path | None, json_: Path | None) -> None:
     from planner.io.output import write_json
     from planner.plans.plan import write_csv
 
-    if folder is not None:
-        make_folder(folder)
-        csv = csv or folder / PLAN
     if csv is not None:
         write_csv(plans, csv)
     if json_ is not None:

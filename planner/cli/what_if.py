@@ -18,7 +18,7 @@ from planner.cli.fleet_options import (
     TimeLimit,
     at_work,
 )
-from planner.cli.outputs import check_places, make_folder
+from planner.cli.outputs import check_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,6 +187,8 @@ def what_if(
     )
     _insist(asked, csv, plot, folder, fleet)
     if folder is not None:
+        from planner.io.output import make_folder
+
         make_folder(folder)
     found = Answers({}, (), None)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from planner.io.fleet.source_locations import DEMAND, TABLES
+from planner.io.fleet.source_locations import TABLES
 from planner.io.long_form import (
     AT_THE_TOP,
     FOR_ALL,
@@ -18,6 +18,7 @@ from planner.io.long_form import (
     WORKLOADS,
 )
 from planner.io.own_catalogue import CATALOGUE, LOOK_UP
+from planner.io.schema_errors import DEMAND
 from planner.problem.fleet import MOST_PERIODS, Fleet
 from planner.problem.instance import SWEEP, SWEEP_SCHEMA, Instance
 

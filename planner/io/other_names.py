@@ -1,10 +1,13 @@
-"""Keys under other names: those of earlier files, those of other tools, and those still to come."""
+"""Keys under other names: those of earlier files, of other tools, and those still to come."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from planner.io.words_of_other_tools import NOT_YET, OF_MANIFESTS, OF_OTHER_TOOLS
 
 CALLED_SO_NOW = "It is called so now."
 CALLED_SO_HERE = "It is called so here."
@@ -40,10 +43,18 @@ def other_name(key: str, value: Any, inside: str) -> OtherName | None:
         return OtherName(*MOVED[inside, key], shows_value=True)
     if key in RENAMED:
         return OtherName(RENAMED[key].format(value), CALLED_SO_NOW, True)
-    if key in NOT_YET:
-        return OtherName("fields that plans use so far", NOT_YET[key], False)
-    if key in OF_OTHER_TOOLS:
-        return OtherName(OF_OTHER_TOOLS[key], CALLED_SO_HERE, False)
+    return _of_others(key, inside)
+
+
+def _of_others(key: str, inside: str) -> OtherName | None:
+    """Return what a key of another tool is called here."""
+    if key in OF_MANIFESTS and not inside:
+        return OtherName("an instance", "Manifests of Kubernetes are not read.", False)
+    for plain in (key.replace("-", "_"), _QUANTILE.sub("", key.replace("-", "_"))):
+        if plain in NOT_YET:
+            return OtherName("fields that plans use so far", NOT_YET[plain], False)
+        if plain in OF_OTHER_TOOLS:
+            return OtherName(OF_OTHER_TOOLS[plain], CALLED_SO_HERE, False)
     return None
 
 
@@ -78,49 +89,5 @@ RENAMED: Mapping[str, str] = {
     "quality_at_least": "quality: {{at_least: {}}}",
 }
 """Keys of earlier files by what they are called now."""
-OF_OTHER_TOOLS: Mapping[str, str] = {
-    **dict.fromkeys(("isl", "input_len", "random_input_len", "prompt_tokens"), "input_tokens"),
-    **dict.fromkeys(("osl", "output_len", "random_output_len", "max_tokens"), "output_tokens"),
-    **dict.fromkeys(("qps", "rps", "request_rate", "requests"), "requests_per_second"),
-    **dict.fromkeys(
-        ("ttft", "slo_ttft", "ttft_seconds", "ttft_p95", "ttft_p99"), "time_to_first_token_seconds"
-    ),
-    **dict.fromkeys(
-        ("tpot", "itl", "slo_tpot", "slo_itl", "tpot_seconds", "tpot_p95"),
-        "tokens_per_second_per_request, the inverse of the time per output token",
-    ),
-    **dict.fromkeys(
-        ("price", "cost", "dollars_per_hour", "price_per_hour", "hourly_price"),
-        "dollars_per_gpu_hour of a pool",
-    ),
-    **dict.fromkeys(("model", "llm", "model_name"), "transformer"),
-    **dict.fromkeys(("gpu", "gpu_type", "instance_type"), "accelerator"),
-    **dict.fromkeys(("count", "num_gpus", "gpu_count"), "gpus"),
-    **dict.fromkeys(("tp", "tensor_parallel_size", "tp_size"), "search.tensor_parallel"),
-    **dict.fromkeys(("pp", "pipeline_parallel_size", "pp_size"), "search.pipeline_parallel"),
-    **dict.fromkeys(("ep", "ep_size", "enable_expert_parallel"), "search.expert_parallel"),
-    **dict.fromkeys(("dp", "data_parallel_size", "dp_size"), "search.data_parallel"),
-    **dict.fromkeys(("max_num_seqs", "batch_size", "max_running_requests"), "search.batch"),
-    **dict.fromkeys(("dtype", "quantization", "precision"), "search.weights"),
-    **dict.fromkeys(("kv_cache_dtype", "kv_dtype"), "search.kv"),
-    **dict.fromkeys(("gpu_memory_utilization", "mem_fraction_static"), "usable_memory_fraction"),
-    **dict.fromkeys(("minReplicas", "min_replica"), "min_replicas"),
-    **dict.fromkeys(("maxReplicas", "max_replica"), "max_replicas"),
-}
-"""Keys of other tools, and abbreviations, by what they are called here."""
-NOT_YET: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("arrival_scv", "burstiness"),
-        "Queues are not modelled yet: a first token is that of an idle replica. Remove it, and "
-        "keep `headroom`.",
-    ),
-    "prefix_cache_hit": "Prefix caches are not modelled yet. Remove it, or state the input tokens "
-    "that are not found in the cache.",
-    "trace": "Traces are not read yet. State `input_tokens` and `output_tokens`.",
-    "time_per_output_token_seconds": "State its inverse, `tokens_per_second_per_request`.",
-    "confidence": "Errors of the prediction are no part of a plan yet. Remove it, and keep "
-    "`headroom`.",
-    "router": "Queues are not modelled yet, nor how requests find a replica. Remove it.",
-    "launch": "Launch files are not written yet. Remove it.",
-}
-"""Fields that are to come, and what can be said today."""
+_QUANTILE = re.compile(r"^(p\d\d|mean|median)_|_(p\d\d|mean|median)(?=_ms$|_seconds$|$)")
+"""What other tools write before or behind a time to say which quantile it is."""

@@ -55,6 +55,20 @@ def header(columns: Sequence[str]) -> str:
     return ",".join(columns) + "\n"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, and those that it lies in.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError.at(folder, error, "folder") from error
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a result, or say why it cannot be written.
 

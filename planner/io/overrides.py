@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from planner.errors import InputError, Problem
 from planner.io.document import Document, Location, Place
 from planner.io.field_path import located
-from planner.io.fleet.source_locations import SCHEMA
 from planner.io.long_form import FOR_ALL, OWNED, POOLS, PRICE, RESERVED, WORKLOAD, WORKLOADS
-from planner.io.schema_errors import in_words, schema_problems
+from planner.io.schema_errors import FLEETS, in_words, schema_problems
 from planner.io.sweep import put
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance
@@ -65,7 +64,7 @@ def _fleet(value: dict[str, Any], document: Document) -> Fleet:
     try:
         fleet = Fleet.model_validate(value)
     except ValidationError as error:
-        raise InputError(in_words(error.errors(include_url=False), document, SCHEMA)) from None
+        raise InputError(in_words(error.errors(include_url=False), document, FLEETS)) from None
     if problems := validate_fleet(fleet):
         raise InputError(problems)
     return fleet

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from planner import catalogue
-from planner.catalogue.loader import slug
 from planner.catalogue.own_files import is_own_file
+from planner.catalogue.spellings import slug
 from planner.errors import InputError, Problem
 from planner.problem.resolve import is_config
 

@@ -12,9 +12,26 @@ from pydantic_core import ErrorDetails
 
 from planner.errors import Problem, nearest
 from planner.io.document import LONGEST_EXCERPT, Document, Location, dotted
-from planner.io.long_form import WORKLOADS
+from planner.io.long_form import FOR_ALL, OWNED, WORKLOAD, WORKLOADS
 from planner.io.other_names import OtherName, other_name
 from planner.io.own_catalogue import CATALOGUE
+from planner.io.words_of_other_tools import FORMS_NOT_YET
+from planner.problem.changes import Changes
+from planner.problem.fleet import (
+    Fleet,
+    FleetPool,
+    FleetSolver,
+    FleetWorkload,
+    OnDemand,
+    Period,
+    Prediction,
+    RequestClass,
+    Reserved,
+    Robustness,
+    Running,
+    Scenario,
+    Spot,
+)
 from planner.problem.instance import (
     SWEEP,
     BatchRange,
@@ -30,6 +47,10 @@ from planner.problem.instance import (
 LONGEST_FOUND = 3 * LONGEST_EXCERPT
 
 
+DEMAND = "demand"
+"""Key of a file that names a table of demand; no model has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """What a kind of file may say."""
@@ -37,23 +58,54 @@ class Schema:
     root: type[BaseModel]
     parts: Mapping[str, type[BaseModel]]
     """Part by what it is called, in the order in which a misplaced key is looked for."""
-    more: tuple[str, ...] = ()
-    """Keys that the file may have and its root has not."""
 
 
+TWINS: Mapping[type[BaseModel], tuple[type[BaseModel], ...]] = {
+    model: twins
+    for twins in (
+        (Instance, Fleet),
+        (Workload, FleetWorkload),
+        (Pool, FleetPool),
+        (Solver, FleetSolver),
+    )
+    for model in twins
+}
+"""Parts that are one to who writes a file, whichever kind of instance it turns out to be."""
+WRITTEN_OUT: Mapping[type[BaseModel], tuple[str, ...]] = {
+    Fleet: (DEMAND, WORKLOAD, WORKLOADS, CATALOGUE, SWEEP, *FOR_ALL),
+    FleetPool: (OWNED, "dollars_per_gpu_hour"),
+}
+"""Keys that a file may have and its model has not, since they are written out before."""
+SHARED: Mapping[str, type[BaseModel]] = {
+    "`on_demand` of a pool": OnDemand,
+    "`reserved` of a pool": Reserved,
+    "`spot` of a pool": Spot,
+    "an entry of `periods`": Period,
+    "an entry of a workload's `classes`": RequestClass,
+    "an entry of a workload's `drafts`": Draft,
+    "`quality`": Quality,
+    "`search`": Search,
+    "`search.batch`": BatchRange,
+    "`prediction`": Prediction,
+    "an entry of `scenarios`": Scenario,
+    "`robustness`": Robustness,
+    "an entry of `running`": Running,
+    "`changes`": Changes,
+    "`solver`": FleetSolver,
+}
+"""Parts that are called alike in both kinds of instances."""
 INSTANCES = Schema(
     Instance,
+    {"the top level": Instance, "`workload`": Workload, "an entry of `pools`": Pool, **SHARED},
+)
+FLEETS = Schema(
+    Fleet,
     {
-        "the top level": Instance,
-        "`workload`": Workload,
-        "an entry of `workload.drafts`": Draft,
-        "`quality`": Quality,
-        "an entry of `pools`": Pool,
-        "`search`": Search,
-        "`search.batch`": BatchRange,
-        "`solver`": Solver,
+        "the top level": Fleet,
+        "an entry of `workloads`": FleetWorkload,
+        "an entry of `pools`": FleetPool,
+        **SHARED,
     },
-    (SWEEP, WORKLOADS, CATALOGUE),
 )
 
 
@@ -182,7 +234,7 @@ def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> t
     if kind == "extra_forbidden":
         return _expected_key(details, location, schema)
     if kind == "value_error":
-        return str(context["error"]), _advice_on_value(details["input"], str(context["error"]))
+        return str(context["error"]), _advice_on_value(details, str(context["error"]))
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return _expected_part(location, schema), _advice_on_part(details["input"])
     if kind == "literal_error":
@@ -194,7 +246,7 @@ def _expectation(details: ErrorDetails, location: Location, schema: Schema) -> t
         return "at least one entry", _advice_on_empty(location)
     expected, fix = EXPECTATIONS.get(kind, (str(details["msg"]).lower(), "Correct it."))
     if isinstance(details["input"], list | dict) and kind not in ("tuple_type", "missing"):
-        fix = "Write a single value."
+        fix = _advice_on_form(details)
     return expected.format(**{key: _count(value) for key, value in context.items()}), fix
 
 
@@ -203,7 +255,9 @@ def _expected_key(details: ErrorDetails, location: Location, schema: Schema) -> 
     if other := _other_name(details, location):
         return other.expected, other.fix
     fields = _fields_at(location[:-1], schema)
-    return f"one of {', '.join(fields)}", _advice_on_key(str(location[-1]), fields, schema)
+    if fix := _advice_on_key(str(location[-1]), fields, schema):
+        return "a known one", fix
+    return f"one of {', '.join(fields)}", "Remove it."
 
 
 def _count(value: Any) -> str:
@@ -225,11 +279,20 @@ def _advice_on_part(value: Any) -> str:
     return "Fill it in or remove the key." if value is None else "Give its keys, or remove it."
 
 
-def _advice_on_value(value: Any, expected: str) -> str:
+def _advice_on_form(details: ErrorDetails) -> str:
+    """Say what can be written in place of a list or a mapping, which may be still to come."""
+    field = next((part for part in reversed(details["loc"]) if isinstance(part, str)), "")
+    return FORMS_NOT_YET.get((field, type(details["input"])), "Write a single value.")
+
+
+def _advice_on_value(details: ErrorDetails, expected: str) -> str:
+    value = details["input"]
+    if isinstance(value, dict):
+        return _advice_on_form(details)
     if " or " in expected and "such as" not in expected:
         return "Write one of the two."
-    if isinstance(value, list | dict):
-        return "Write a single value."
+    if isinstance(value, list):
+        return _advice_on_form(details)
     if expected.startswith("a number of at least"):
         return "Write a larger number."
     return "Check the number and its unit." if isinstance(value, str) else "Write a number."
@@ -241,11 +304,17 @@ def _advice_on_empty(location: Location) -> str:
 
 
 def _advice_on_key(key: str, fields: list[str], schema: Schema) -> str:
-    """Say which key may be meant, or where a known key belongs."""
-    for part, model in schema.parts.items():
-        if key in _keys(model, schema):
-            return f"It belongs to {part}."
-    return _advice_on_name(key, fields) or "Remove it."
+    """Say which key may be meant, or where a known key belongs; nothing where neither is known."""
+    there = next((part for part, model in schema.parts.items() if key in _keys(model)), "")
+    if there and (close := nearest(key, fields, most=1, cutoff=0.85)):
+        return f"Did you mean {close[0]}? `{key}` belongs to {there}."
+    if there:
+        return f"It belongs to {there}."
+    parts = reversed(list(schema.parts.items()))
+    keys = {one: part for part, model in parts for one in _keys(model)}
+    if (close := nearest(key, list(keys), most=1, cutoff=0.8)) and close[0] not in fields:
+        return f"Did you mean {close[0]}, of {keys[close[0]]}?"
+    return _advice_on_name(key, fields)
 
 
 def _advice_on_name(name: str, names: list[str]) -> str:
@@ -254,9 +323,13 @@ def _advice_on_name(name: str, names: list[str]) -> str:
     return f"Did you mean {close[0]}?" if close else ""
 
 
-def _keys(model: type[BaseModel], schema: Schema) -> list[str]:
-    keys = [field.alias or name for name, field in model.model_fields.items()]
-    return [*keys, *schema.more] if model is schema.root else keys
+def _keys(model: type[BaseModel]) -> list[str]:
+    """List the keys that a part of a file may have, those of its own kind first."""
+    twins = sorted(TWINS.get(model, (model,)), key=lambda twin: twin is not model)
+    keys = [field.alias or name for twin in twins for name, field in twin.model_fields.items()]
+    return list(
+        dict.fromkeys([*keys, *(key for twin in twins for key in WRITTEN_OUT.get(twin, ()))])
+    )
 
 
 def _fields_at(location: Location, schema: Schema) -> list[str]:
@@ -267,7 +340,7 @@ def _fields_at(location: Location, schema: Schema) -> list[str]:
             if part in (name, field.alias):
                 model = model_in(field.annotation)
                 break
-    return [] if model is None else _keys(model, schema)
+    return [] if model is None else _keys(model)
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:

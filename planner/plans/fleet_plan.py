@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.errors import OutputError
 from planner.io.column_csv import frame, write_columns, write_constants
-from planner.io.output import write_json
+from planner.io.output import make_folder, write_json
 from planner.plans.comparison import Comparison
 from planner.plans.fleet_columns import purchase_columns, replica_columns, service_columns
+from planner.plans.folder import (
+    PLAN_FILE,
+    PURCHASES_FILE,
+    SERVICE_FILE,
+    SUMMARY_FILE,
+)
 from planner.problem.offers import Deployment
 
 if TYPE_CHECKING:
@@ -26,14 +31,6 @@ Bools = NDArray[np.bool_]
 
 OWN_PRICE = "deployments"
 """Source of the price of replicas that have one of their own."""
-PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE = (
-    "plan.csv",
-    "purchases.csv",
-    "service.csv",
-    "summary.json",
-)
-FILES = (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE)
-"""What a folder with a plan holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,10 +296,7 @@ class FleetPlan:
             Where they cannot be written.
         """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError.at(folder, error, "folder") from error
+        make_folder(folder)
         self.to_csv(folder / PLAN_FILE)
         self.purchases_csv(folder / PURCHASES_FILE)
         self.service_csv(folder / SERVICE_FILE)

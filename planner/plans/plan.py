@@ -161,6 +161,18 @@ class Plan:
         """Return the plan as a JSON object, and write it to `path` if one is given."""
         return write_json(self.to_row(), path)
 
+    def write(self, folder: str | Path) -> None:
+        """Write plan.csv, purchases.csv, service.csv and summary.json into a folder.
+
+        Raises
+        ------
+        OutputError
+            Where they cannot be written.
+        """
+        from planner.plans.folder import write_plans
+
+        write_plans([self], Path(folder))
+
     def table(self) -> pd.DataFrame:
         """Return the plan as a table of one row."""
         import pandas as pd

@@ -17,10 +17,6 @@ from planner.io.output import cell
 from planner.plans.comparison import Comparison
 from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS, replica_columns
 from planner.plans.fleet_plan import (
-    PLAN_FILE,
-    PURCHASES_FILE,
-    SERVICE_FILE,
-    SUMMARY_FILE,
     Bools,
     FleetPlan,
     Floats,
@@ -31,6 +27,7 @@ from planner.plans.fleet_plan import (
     ShadowPrices,
     Traffic,
 )
+from planner.plans.folder import PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE
 from planner.plans.plan import COLUMNS, Plan
 from planner.problem.offers import ROLES, Deployment
 from planner.problem.tolerances import CHECKED_FLEET

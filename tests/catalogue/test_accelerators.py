@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.catalogue import loader
+from planner.catalogue import loader, machine_types, spellings
 from planner.errors import UnknownNameError
 
 FACTS = Path(__file__).parents[1] / "data" / "catalogue"
@@ -177,11 +177,13 @@ def test_every_row_of_the_table_has_a_file():
 @every_file
 def test_name_and_aliases_find_the_file(name):
     record = loader.accelerator(name)
-    assert record.name == name == loader.slug(name)
-    assert len({loader.slug(alias) for alias in record.aliases}) == len(record.aliases)
+    assert record.name == name == spellings.slug(name)
+    assert len({spellings.slug(alias) for alias in record.aliases}) == len(record.aliases)
     for alias in record.aliases:
         assert loader.accelerator(alias) == record
-        assert loader.slug(alias) == name or loader.slug(alias) not in loader.accelerator_names()
+        assert (
+            spellings.slug(alias) == name or spellings.slug(alias) not in loader.accelerator_names()
+        )
 
 
 @pytest.mark.parametrize(
@@ -196,10 +198,35 @@ def test_name_and_aliases_find_the_file(name):
         ("v5e", "tpu-v5e"),
         ("TPU v5 lite", "tpu-v5e"),
         ("GH200 96GB", "gh200-96gb"),
+        ("NVIDIA-H100-80GB-HBM3", "h100-sxm"),
+        ("H100-SXM5-80GB", "h100-sxm"),
+        ("Tesla V100-SXM2-32GB", "v100-sxm"),
+        ("a100-40", "a100-40gb-sxm"),
     ],
 )
 def test_names_people_type(typed, name):
     assert loader.accelerator(typed).name == name
+
+
+@pytest.mark.parametrize(
+    ("machine", "inside"),
+    [
+        ("p5.48xlarge", "h100-sxm"),
+        ("p5en.48xlarge", "h200-sxm"),
+        ("g6e.xlarge", "l40s"),
+        ("a3-megagpu-8g", "h100-sxm"),
+        ("a2-ultragpu-8g", "a100-80gb-sxm"),
+        ("Standard_ND96isr_H200_v5", "h200-sxm"),
+        ("Standard_NC40ads_H100_v5", "h100-nvl"),
+    ],
+)
+def test_a_machine_type_is_told_what_is_in_it(machine, inside):
+    with pytest.raises(UnknownNameError, match=f"a machine with {inside}: "):
+        loader.accelerator(machine)
+
+
+def test_what_is_said_to_be_in_machines_is_in_the_catalogue():
+    assert set(machine_types.ACCELERATORS_OF.values()) <= set(loader.accelerator_names())
 
 
 @every_file

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.catalogue import loader, transformer, transformer_names
+from planner.catalogue import spellings, transformer, transformer_names
 from planner.catalogue.attention import GroupedQuery, Latent, Recurrent
 from planner.catalogue.feedforward import Experts
 from planner.errors import UnknownNameError
@@ -154,12 +154,12 @@ COVERED = {row["model"]: (row, slug) for row in ROWS if (slug := _slug(row)) is 
 @pytest.mark.parametrize("name", NAMES)
 def test_file_loads_under_its_slug_and_aliases(name: str) -> None:
     record = transformer(name)
-    assert record.name == name == loader.slug(name)
+    assert record.name == name == spellings.slug(name)
     assert record.source and record.date
     for alias in record.aliases:
         assert transformer(alias) == record, alias
-        assert loader.slug(alias) not in NAMES, f"{alias} is the name of a file"
-    assert len({loader.slug(alias) for alias in record.aliases}) == len(record.aliases)
+        assert spellings.slug(alias) not in NAMES, f"{alias} is the name of a file"
+    assert len({spellings.slug(alias) for alias in record.aliases}) == len(record.aliases)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if transformer(n).published is not None])
@@ -260,3 +260,31 @@ def test_measured_models_resolve() -> None:
         except UnknownNameError:
             unresolved.add(model)
     assert unresolved == set(UNRESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("llama3.1-8b", "llama-3.1-8b"),
+        ("Llama-3.1-70B-Instruct", "llama-3.1-70b"),
+        ("unsloth/Llama-3.3-70B-Instruct", "llama-3.3-70b"),
+        ("Qwen/Qwen3-235B-A22B-Instruct-2507", "qwen3-235b-a22b"),
+        ("gemma2-9b-it", "gemma-2-9b"),
+    ],
+)
+def test_checkpoints_of_one_shape_are_found(typed, name):
+    assert transformer(typed).name == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("Qwen2.5-72B-Instruct-AWQ", r"Did you mean qwen2\.5-72b\?"),
+        ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", r"Did you mean llama-3\.3-70b\?"),
+        ("Qwen3-Coder-480B", r"Did you mean qwen3-coder-480b-a35b\?"),
+        ("DeepSeek-R1-Distill-Llama-70B", r"catalogue\. `planner catalogue"),
+    ],
+)
+def test_another_precision_or_another_shape_is_not_taken_for_it(typed, hint):
+    with pytest.raises(UnknownNameError, match=hint):
+        transformer(typed)

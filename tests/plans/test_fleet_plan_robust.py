@@ -14,7 +14,7 @@ from stated_fleets import solved
 
 from planner.api import solve_fleet
 from planner.errors import CheckError, InputError
-from planner.plans.fleet_plan import PLAN_FILE
+from planner.plans.folder import PLAN_FILE
 from planner.plans.plan import COLUMNS
 from planner.plans.read_fleet import read_fleet_plan
 from planner.problem.fleet import Fleet

@@ -17,7 +17,7 @@ from planner.catalogue.huggingface.moe import MIXTURES
 from planner.catalogue.huggingface.quantisation import SECTION, read_quantisation
 from planner.catalogue.huggingface.state_spaces import STATE_SPACES
 from planner.catalogue.huggingface.towers import towers
-from planner.catalogue.loader import slug
+from planner.catalogue.spellings import slug
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError, Problem, did_you_mean
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.catalogue.loader import slug
+from planner.catalogue.spellings import slug
 from planner.errors import InputError, did_you_mean
 from planner.io.candidate_files.cell_errors import CellError, alike, problems
 from planner.io.candidate_files.read_csv import CandidateTable, Named

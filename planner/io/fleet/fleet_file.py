@@ -14,12 +14,12 @@ from planner.io.document import Said
 from planner.io.fleet.csv_tables import Listing, read_listing
 from planner.io.fleet.demand_csv import DemandTable, read_demand
 from planner.io.fleet.running_plan import FIELD, PERIOD, PLAN, is_plan, running_of
-from planner.io.fleet.source_locations import DEMAND, TABLES, Origin
+from planner.io.fleet.source_locations import TABLES, Origin
 from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import LongForm, long_form, name_of
 from planner.io.own_catalogue import OwnCatalogue, own_catalogue
-from planner.io.schema_errors import placed
+from planner.io.schema_errors import DEMAND, placed
 from planner.io.text_file import INSTANCE_FILES, file_of, read_text
 from planner.io.yaml_json import Source
 from planner.problem.fleet import Fleet, FleetPool, FleetWorkload

@@ -13,56 +13,19 @@ from planner.errors import Problem, few
 from planner.io.document import Document, Location, Said, dotted
 from planner.io.fleet.csv_tables import Listing
 from planner.io.fleet.demand_csv import DemandTable
-from planner.io.long_form import FOR_ALL, WORKLOAD
-from planner.io.own_catalogue import CATALOGUE
-from planner.io.schema_errors import Schema, in_words, placed
-from planner.problem.changes import Changes
+from planner.io.schema_errors import FLEETS, Schema, in_words, placed
 from planner.problem.fleet import (
-    Fleet,
     FleetPool,
-    FleetSolver,
     FleetWorkload,
-    OnDemand,
-    Period,
-    Prediction,
-    RequestClass,
-    Reserved,
-    Robustness,
     Running,
-    Scenario,
-    Spot,
 )
-from planner.problem.instance import SWEEP, BatchRange, Draft, Quality, Search
 
-DEMAND = "demand"
-"""Key of a file that names a table of demand; a fleet has none."""
 TABLES: dict[str, type[BaseModel]] = {
     "workloads": FleetWorkload,
     "pools": FleetPool,
     "running": Running,
 }
 """Keys that may name a table, and what its rows are."""
-PARTS: dict[str, type[BaseModel]] = {
-    "the top level": Fleet,
-    "an entry of `workloads`": FleetWorkload,
-    "an entry of `pools`": FleetPool,
-    "`on_demand` of a pool": OnDemand,
-    "`reserved` of a pool": Reserved,
-    "`spot` of a pool": Spot,
-    "an entry of `periods`": Period,
-    "an entry of a workload's `classes`": RequestClass,
-    "an entry of a workload's `drafts`": Draft,
-    "`quality` of a workload": Quality,
-    "`search` of a workload": Search,
-    "`search.batch` of a workload": BatchRange,
-    "`prediction`": Prediction,
-    "an entry of `scenarios`": Scenario,
-    "`robustness`": Robustness,
-    "an entry of `running`": Running,
-    "`changes`": Changes,
-    "`solver`": FleetSolver,
-}
-SCHEMA = Schema(Fleet, PARTS, (DEMAND, WORKLOAD, CATALOGUE, SWEEP, *FOR_ALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +85,10 @@ class Origin:
             location = details["loc"]
             if document := self._row(location):
                 moved: ErrorDetails = {**details, "loc": location[2:]}
-                schema = Schema(TABLES[str(location[0])], PARTS)
+                schema = Schema(TABLES[str(location[0])], FLEETS.parts)
                 told += in_words([moved], document, schema)
             else:
-                told += map(_of_periods, in_words([details], self.document, SCHEMA))
+                told += map(_of_periods, in_words([details], self.document, FLEETS))
         return _ordered(told)
 
 
