@@ -18,6 +18,14 @@ def is_own_file(name: str) -> bool:
     return name.endswith(SUFFIXES)
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether a path is a file; one that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def text_of(path: str) -> str:
     """Return the text of a catalogue file, or say why there is none.
 
@@ -27,7 +35,7 @@ def text_of(path: str) -> str:
         Where no file is, or what is there cannot be read.
     """
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         fix = "Paths start at the folder of the instance file."
         found = f"{path}, where no file is"
         raise InputError(Problem("the path of a catalogue file", found, fix=fix))

@@ -258,3 +258,16 @@ def test_paths_that_cannot_be_are_told(name):
         with pytest.raises(InputError) as caught:
             read(Path(name))
         assert caught.value.problems[0].found
+
+
+@pytest.mark.parametrize("name", ["a" * 1000, "a" * 300 + "/b.csv", "x" * 300 + ".yaml", "a\0b.csv"])
+@pytest.mark.parametrize("key", ["pools", "demand", "running", "catalogue", "deployments"])
+def test_a_path_that_no_file_can_have_is_where_no_file_is(tmp_path, key, name):
+    value = {
+        "workload": {"transformer": "llama-3.1-8b", "requests_per_second": 2},
+        "pools": {"accelerator": "h100-sxm"},
+    }
+    value[key] = {"accelerators": name} if key == "catalogue" else name
+    (tmp_path / "instance.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(InputError):
+        planner.read_instance(tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from planner.catalogue.own_files import is_file
 from planner.errors import InputError, Problem
 from planner.io.document import Said
 from planner.io.fleet.csv_tables import Listing, read_listing
@@ -96,7 +97,7 @@ class _Draft:
     def complain(self, key: str, error: InputError, path: Path) -> None:
         """Note why a table cannot be read; that there is none is told where it is named."""
         for problem in error.problems:
-            if problem.file == str(path) and not path.is_file():
+            if problem.file == str(path) and not is_file(path):
                 found = f"{path}, where no file is"
                 named = replace(problem, field=key, file="", found=found)
                 self.problems += placed([named], self.source.document)
@@ -282,7 +283,7 @@ def _missing_candidates(fleet: Fleet) -> Iterator[Problem]:
     ]
     for key, paths in named:
         for at, path in enumerate(paths):
-            if not there.setdefault(path, Path(path).is_file()):
+            if not there.setdefault(path, is_file(Path(path))):
                 fix = "Paths start at the folder of the instance file."
                 found = f"{path}, where no file is"
                 yield Problem("the path of a CSV file", found, f"{key}[{at}]", fix)
