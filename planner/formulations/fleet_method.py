@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from planner.candidates.fleet.model_data import ModelData, SolveResult
 from planner.errors import InputError, Problem
@@ -10,6 +11,7 @@ from planner.formulations.column_generation import algorithm
 from planner.formulations.column_generation.algorithm import DualPrices
 from planner.formulations.column_generation.pricing_loop import Progress
 from planner.formulations.column_generation.subproblems import unsupported
+from planner.formulations.fleet.priorities import unrefused
 from planner.problem.fleet import FleetSolver
 
 LARGEST_MILP = 150
@@ -18,6 +20,8 @@ LARGEST_SECOND = 5_000
 """Choices x periods up to which it takes that where the decomposition left a gap."""
 PRICING_SECONDS = 5.0
 """Time for shadow prices beside the plain formulation."""
+LEAST_SECONDS = 1.0
+"""Time for the fewest refusals in any case."""
 FIRST_PART = 0.3
 """Part of the time that the decomposition gets of a fleet up to that size."""
 
@@ -49,6 +53,9 @@ def decide(
 ) -> tuple[SolveResult, DualPrices | None]:
     """Solve a fleet with one formulation.
 
+    Requests of any but the last priority are refused only where they must be: first a plan is
+    sought that refuses none of them. Where there is none, formulation F finds the fewest.
+
     Returns
     -------
     SolveResult
@@ -57,6 +64,19 @@ def decide(
         What scarce things are worth: the decomposition knows, and its relaxation of a fleet that
         the plain formulation solves.
     """
+    if (served := unrefused(data)) is None:
+        return _decide(data, solver, method, progress)
+    result, prices = _decide(served, solver, method, progress)
+    if result.status != "infeasible":
+        return result, prices
+    left = max(solver.time_limit_seconds - result.seconds, LEAST_SECONDS)
+    found = _milp(data, left, solver.relative_gap)
+    return replace(found, seconds=result.seconds + found.seconds), None
+
+
+def _decide(
+    data: ModelData, solver: FleetSolver, method: str, progress: Progress | None
+) -> tuple[SolveResult, DualPrices | None]:
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
         found = _milp(data, seconds, gap)

@@ -55,6 +55,7 @@ def wanted(fleet: Fleet) -> Wanted:
         kinds=np.asarray([_kinds(one) for one in workloads]),
         shed_at_most=shed,
         shed_dollars=price / REQUESTS_PER_PRICE,
+        priority=np.asarray([one.priority for one in workloads], dtype=np.int64),
     )
 
 

@@ -138,6 +138,9 @@ class Wanted:
     """(W,) part of the demand that may be refused."""
     shed_dollars: Floats
     """(W,) cost of refusing one request."""
+    priority: Ints | None = None
+    """(W,) 1 is served first: its requests are refused only where they cannot be served. None where
+    what refusing costs decides alone."""
 
     @property
     def mixes(self) -> Bools:

@@ -13,10 +13,11 @@ from planner.formulations.fleet import (
     costs,
     extract_solution,
     milp,
+    refusals,
     relaxed_limits,
     variable_bounds,
 )
-from planner.formulations.fleet.index_sets import total
+from planner.formulations.fleet.index_sets import IndexSets, numbered, total
 from planner.formulations.fleet.relaxed_limits import WAYS, Kind, Missing
 from planner.problem.tolerances import ROUNDING
 from solvers import solve_in_turn
@@ -238,20 +239,14 @@ def least_refused(
     """
     wanted = data.wanted
     every = np.ones(len(wanted.least))
-    shedding = replace(wanted, shed_at_most=every, shed_dollars=np.zeros(len(every)))
+    shedding = replace(
+        wanted, shed_at_most=every, shed_dollars=np.zeros(len(every)), priority=priority
+    )
     loose = replace(data, wanted=shedding)
     m = milp.build(loose)
-    workloads = list(dict.fromkeys(at[0] for at in m.shed))
-    number = dict(zip(workloads, np.flatnonzero((wanted.demand > 0).any(axis=1)), strict=True))
-    when = {period: t for t, period in enumerate(m.PERIODS)}
-    requests = wanted.demand * data.horizon.hours
-    classes: dict[int, list[tuple[float, Any]]] = {}
-    for (workload, period), variable in m.shed.items():
-        w = number[workload]
-        asked = float(requests[w, when[period]])
-        classes.setdefault(int(priority[w]), []).append((asked, variable))
-    m.ranks = pyo.Set(initialize=sorted(classes))
-    m.refusing = pyo.Objective(m.ranks, rule=lambda _, rank: total(classes[rank]))
+    ranks = refusals.by_priority(m, IndexSets(loose, numbered(loose)))
+    m.ranks = pyo.Set(initialize=list(ranks))
+    m.refusing = pyo.Objective(m.ranks, rule=lambda _, rank: total(ranks[rank]))
     outcome = solve_in_turn(
         m,
         [*(m.refusing[rank] for rank in m.ranks), m.best],

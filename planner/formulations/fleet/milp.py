@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from planner.formulations.fleet import (
     costs,
     extract_solution,
     purchases,
+    refusals,
     robust,
     variable_bounds,
 )
@@ -27,6 +29,7 @@ from planner.formulations.fleet.index_sets import (
     serving,
     total,
 )
+from planner.formulations.fleet.priorities import unrefused
 from planner.formulations.fleet.ties import tie_breaks
 from planner.problem.tolerances import PROVED, ROUNDING
 from solvers import Outcome, Status, solve_in_turn
@@ -114,18 +117,30 @@ def solve(
     """
     m = build(data, names)
     of = IndexSets(data, names or numbered(data))
+    started = time.perf_counter()
+    unproved = None
+    if unrefused(data) is not None:
+        unproved = refusals.keep_priorities(
+            m, of, solver=solver, time_limit_seconds=time_limit_seconds / 2
+        )
+        if unproved is not None and not unproved.has_solution:
+            ended = str(unproved.status)
+            return SolveResult(ended, None, math.nan, math.nan, unproved.seconds, unproved.solver)
+    spent = time.perf_counter() - started
     small = len(of.pairs) <= TIES_UP_TO
     ties = tie_breaks(m, of) if data.described is not None and small else []
     outcome = solve_in_turn(
         m,
         [m.best, *ties],
         solver=solver,
-        time_limit_seconds=time_limit_seconds,
+        time_limit_seconds=time_limit_seconds - spent,
         relative_gap=0.0 if ties else relative_gap,
         tolerance=ROUNDING,
         tie=TIED,
     )
-    status, seconds = _status(outcome, relative_gap), outcome.seconds
+    status, seconds = _status(outcome, relative_gap), spent + outcome.seconds
+    if status == "optimal" and unproved is not None:
+        status = "time_limit"
     if not outcome.has_solution:
         return SolveResult(status, None, math.nan, math.nan, seconds, outcome.solver)
     decisions = extract_solution.decisions(data, m)
