@@ -77,6 +77,10 @@ MOVED: Mapping[tuple[str, str], tuple[str, str]] = {
         "max_replicas of the workload",
         "It limits replicas and not the search.",
     ),
+    ("reserved", "term_hours"): (
+        "no term",
+        "Remove it: a reservation is paid through the horizon, which stands for its whole term.",
+    ),
     ("", "quantile"): ("demand_quantile", CALLED_SO_NOW),
     ("", "dollars_at_most"): (
         "dollars_per_hour_at_most",

@@ -32,7 +32,7 @@ from planner.plans.fleet_prices import (
 )
 from planner.plans.fleet_rows import (
     Runs,
-    by_cell,
+    by_place,
     exactly_served,
     rate_of,
     refused,
@@ -309,8 +309,8 @@ def _service(fleet: Fleet, data: ModelData, runs: Runs, shed: Floats, found: boo
     if not found:
         demand = demand[:, :0]
     serves = runs.count * rate_of(data, runs)
-    stages = [by_cell(data, runs, serves, rows) for rows in stages_of(data, runs)]
-    capacity = np.minimum(*stages)[:, : demand.shape[1]]
+    stages = [by_place(data, runs, serves, rows) for rows in stages_of(data, runs)]
+    capacity = np.minimum(*stages).sum(axis=0)[:, : demand.shape[1]]
     shed = shed[:, : demand.shape[1]]
     with np.errstate(divide="ignore", invalid="ignore"):
         utilisation = np.where(capacity > 0, (demand - shed) / capacity, math.nan)

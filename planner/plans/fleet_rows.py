@@ -77,6 +77,19 @@ def by_cell(data: ModelData, runs: Runs, values: Floats, rows: Bools) -> Floats:
     return np.asarray(added, dtype=np.float64).reshape(shape)
 
 
+def _place(data: ModelData, runs: Runs) -> Ints:
+    """Return the place, workload and period of every row as one number."""
+    where = data.pool_supply.places[data.choices.pool[runs.choice]]
+    return np.asarray(where * data.wanted.demand.size + runs.cell, dtype=np.int64)
+
+
+def by_place(data: ModelData, runs: Runs, values: Floats, rows: Bools) -> Floats:
+    """Add up values of some rows by place, workload and period."""
+    places, shape = int(data.pool_supply.places.max(initial=0)) + 1, data.wanted.demand.shape
+    added = np.bincount(_place(data, runs)[rows], values[rows], places * int(np.prod(shape)))
+    return np.asarray(added, dtype=np.float64).reshape(places, *shape)
+
+
 def stages_of(data: ModelData, runs: Runs) -> tuple[Bools, Bools]:
     """Return which rows read prompts, and which write answers."""
     role = data.choices.role[runs.choice]
@@ -114,13 +127,18 @@ def refused(data: ModelData, decisions: Decisions, runs: Runs) -> Floats:
 
 def _left(data: ModelData, runs: Runs, demand: Floats, count: Ints, survives: Bools) -> Floats:
     """(W, T) what so many replicas leave of a demand, with one of them lost where that may be."""
-    rate, left = rate_of(data, runs), np.zeros_like(demand)
-    for stage in stages_of(data, runs):
-        largest = np.zeros(demand.size)
-        np.maximum.at(largest, runs.cell[stage], np.where(count > 0, rate, 0.0)[stage])
-        lost = largest.reshape(left.shape) * survives[:, None]
-        serves = by_cell(data, runs, count * rate, stage) - lost
-        left = np.maximum(left, demand - serves)
+    rate, there = rate_of(data, runs), _place(data, runs)
+    stages = [by_place(data, runs, count * rate, stage) for stage in stages_of(data, runs)]
+    in_place = np.minimum(*stages)
+    fewer = [
+        serves.ravel()[there] - np.where(mine, rate, 0.0)
+        for serves, mine in zip(stages, stages_of(data, runs), strict=True)
+    ]
+    loss = np.where(count > 0, in_place.ravel()[there] - np.minimum(*fewer), 0.0)
+    largest = np.zeros(demand.size)
+    np.maximum.at(largest, runs.cell, loss)
+    lost = largest.reshape(demand.shape) * survives[:, None]
+    left = np.maximum(demand - (in_place.sum(axis=0) - lost), 0.0)
     return np.where(left <= ROUNDING * demand, 0.0, left)
 
 

@@ -122,12 +122,13 @@ class OnDemand(Part):
 
 
 class Reserved(Part):
-    """Accelerators paid for through the whole horizon, used or not."""
+    """Accelerators paid for through the whole horizon, used or not.
+
+    The horizon stands for the whole term of the commitment.
+    """
 
     dollars_per_gpu_hour: DollarsOrNothing
     """Price of one accelerator; 0 where it is paid for already."""
-    term_hours: Hours = 8760.0
-    """How long one commits. The horizon stands for the whole term."""
     gpus: Count | None = None
     """Most accelerators that can be had this way. Left out: as many as the pool has."""
 

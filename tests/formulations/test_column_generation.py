@@ -325,6 +325,7 @@ def _large(seed: int, workloads: int, periods: int) -> ModelData:
             role=nothing,
             dollars_per_hour=np.full(number, np.nan),
             startup_dollars=np.zeros(number),
+            working=gpus,
             running=nothing,
         ),
         wanted=replace(
@@ -517,6 +518,7 @@ def _running(demand: float) -> ModelData:
         choices=replace(
             data.choices,
             gpus=np.ones(6, dtype=np.int64),
+            working=np.ones(6, dtype=np.int64),
             rates=np.full((6, 1), 1.0),
             startup_dollars=np.full(6, 1.0),
             running=np.array([2, 0, 0, 0, 0, 0]),

@@ -108,7 +108,10 @@ def test_each_feature_alone_agrees_with_brute_force(feature: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-@pytest.mark.parametrize("asked", [{"changes"}, {"both_lanes", "spot", "no_mixing"}, ASKED])
+@pytest.mark.parametrize(
+    "asked",
+    [{"changes"}, {"padded", "power", "carbon"}, {"both_lanes", "spot", "no_mixing"}, ASKED],
+)
 def test_what_is_asked_beside_anything_else_agrees_with_brute_force(seed: int, asked: set) -> None:
     chosen = random.Random(seed)
     others = sorted(FEATURES - ASKED)

@@ -18,7 +18,7 @@ from planner.infeasibility.fleet_deficits import percent
 from planner.infeasibility.fleet_shortage import refusing, shortage, supplied
 from planner.problem.fleet import Fleet
 
-SEEDS = range(60)
+SEEDS = range(150)
 FEATURES = (
     *("n_plus_1", "no_mixing", "min_replicas", "shed", "spot", "reserved", "nodes", "own_price"),
     *("budget", "power", "carbon", "scenarios"),

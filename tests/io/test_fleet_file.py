@@ -259,7 +259,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "instance.md"
 def test_defaults_on_the_page_are_those_of_the_schema():
     rows = re.findall(r"^\| `([^`]+)`(?: ↓)? \| `?([^|`]+)`? \|", PAGE.read_text("utf-8"), re.M)
     stated = {name.replace("workload.", "workloads."): value for name, value in rows}
-    for name in ("workloads.input_tokens", "workloads.headroom", "pools.reserved.term_hours"):
+    for name in ("workloads.input_tokens", "workloads.headroom"):
         assert float(stated[name]) == default(name)
     for name in (
         "solver.time_limit_seconds",

@@ -260,7 +260,9 @@ def test_paths_that_cannot_be_are_told(name):
         assert caught.value.problems[0].found
 
 
-@pytest.mark.parametrize("name", ["a" * 1000, "a" * 300 + "/b.csv", "x" * 300 + ".yaml", "a\0b.csv"])
+@pytest.mark.parametrize(
+    "name", ["a" * 1000, "a" * 300 + "/b.csv", "x" * 300 + ".yaml", "a\0b.csv"]
+)
 @pytest.mark.parametrize("key", ["pools", "demand", "running", "catalogue", "deployments"])
 def test_a_path_that_no_file_can_have_is_where_no_file_is(tmp_path, key, name):
     value = {

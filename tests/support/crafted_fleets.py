@@ -56,7 +56,9 @@ def offered(*rows: dict) -> Choices:
         "startup_dollars": 0.0,
         "running": 0,
     }
-    rows = [nothing | {"offer": index} | row for index, row in enumerate(rows)]
+    rows = [
+        nothing | {"offer": index, "working": row["gpus"]} | row for index, row in enumerate(rows)
+    ]
     return Choices(**{name: np.array([row[name] for row in rows]) for name in Choices.__slots__})
 
 
@@ -72,7 +74,8 @@ def wanted(*rows: dict) -> Wanted:
         "shed_dollars": 0.0,
     }
     rows = [nothing | row for row in rows]
-    return Wanted(**{name: np.array([row[name] for row in rows]) for name in Wanted.__slots__})
+    names = [name for name in Wanted.__slots__ if name in rows[0]]
+    return Wanted(**{name: np.array([row[name] for row in rows]) for name in names})
 
 
 def fleet(
@@ -109,6 +112,16 @@ CRAFTED = {
         ),
         wanted({"demand": (7.0,)}),
         pools(2),
+    ),
+    "regions": fleet(
+        offered(
+            row(0, 0, 1, 2.0, role=PREFILL),
+            row(0, 0, 1, 3.0, role=DECODE),
+            row(0, 1, 1, 2.5, role=DECODE),
+            row(0, 1, 2, 4.0),
+        ),
+        wanted({"demand": (7.0,), "survives": True, "shed_at_most": 0.25, "shed_dollars": 0.001}),
+        pools(2, place=(0, 1)),
     ),
     "classes": fleet(
         offered(row(0, 0, 1, 2.0, 0.5), row(0, 1, 2, 3.0, 4.0)),

@@ -8,10 +8,10 @@ FILES = tuple(
     f"planner/formulations/fleet/{name}.py"
     for name in (
         *("milp", "purchases", "costs", "extract_solution", "index_sets", "robust"),
-        *("variable_bounds", "ties", "growth", "changes"),
+        *("variable_bounds", "ties", "growth", "changes", "places", "refusals", "priorities"),
     )
 )
-FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _, CHANGING = FILES
+FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _, CHANGING, PLACES, *_ = FILES
 SKIP = "pyo.Constraint.Skip"
 COVERED = "total([*by_all, refused(of, m.shed, w, t, demand)]) >= m.part"
 
@@ -150,6 +150,20 @@ MUTANTS = {
     "most: nothing superfluous goes on": (
         *(SIZING, "np.where(data.first, np.maximum(most, runs), most)", "most"),
         "changes",
+    ),
+    "F16 both stages dropped": dropped(PLACES, "stage_in_place", "regions roles"),
+    "F16 demand dropped": dropped(PLACES, "met_in_places", "regions roles"),
+    "F16 nothing lost": (
+        PLACES,
+        "yield -min(of.rate[c] / demand, 1.0)",
+        "yield 0.0 * min(of.rate[c] / demand, 1.0)",
+        "regions roles n_plus_1",
+    ),
+    "F16 no rise": (
+        PLACES,
+        "demand: float = demand * risen",
+        "demand: float = demand",
+        "regions roles robust",
     ),
     "F7 budget dropped": dropped(BUYING, "budget", "budget"),
     "F7 budget flipped": (

@@ -71,7 +71,7 @@ SHOP = {
             "shed_at_most": 0.1,
             "shed_dollars_per_1000_requests": 2.0,
         },
-        {"name": "split", "requests_per_second": 4.0, "max_deployments": 1, "min_replicas": 2},
+        {"name": "split", "requests_per_second": 4.0, "max_deployments": 1, "min_replicas": 1},
     ],
     "running": [
         {"workload": "chat", "pool": "h100-eu", "label": "tp2", "replicas": 5},
@@ -154,11 +154,12 @@ def shop_figures():
             dollars_per_hour=np.array([np.nan, np.nan, np.nan, 2.5, np.nan, np.nan]),
             startup_dollars=np.array([5.6, 0.1, 1.2, 0.25, 0.0, 0.0]),
             running=running,
+            working=np.array([2, 1, 3, 2, 1, 2]),
         ),
         wanted=Wants(
             demand=np.array([[20.0, 6.0], [10.0, 5.0], [4.0, 4.0]]),
             shares=np.ones((3, 1)),
-            least=np.array([0, 0, 2]),
+            least=np.array([0, 0, 1]),
             survives=np.array([True, False, False]),
             most=np.full(3, np.inf),
             kinds=np.array([1.0, np.inf, 1.0]),
@@ -237,6 +238,7 @@ def classy():
             dollars_per_hour=np.full(3, nan),
             startup_dollars=np.zeros(3),
             running=np.zeros(3, dtype=np.int64),
+            working=np.array([4, 1, 1]),
         ),
         wanted=Wants(
             demand=np.array([[10.0], [3.0]]),

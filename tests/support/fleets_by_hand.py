@@ -56,10 +56,17 @@ def patterns(data: ModelData, w: int, t: int, most: np.ndarray) -> list[Pattern]
     return [
         pattern
         for replicas in itertools.product(*counts)
-        if data.wanted.least[w] <= sum(replicas) <= data.wanted.most[w]
+        if data.wanted.least[w] <= _fewest_of_a_role(data, rows, replicas)
+        and sum(replicas) <= data.wanted.most[w]
         and _mixture_allowed(data, w, rows, replicas)
         for pattern in _with_extra(data, (w, t), rows, replicas, most)
     ]
+
+
+def _fewest_of_a_role(data: ModelData, rows, replicas) -> int:
+    """Replicas that read prompts, or that write answers, whichever are fewer."""
+    roles, count = data.choices.role[rows], np.array(replicas, dtype=np.int64)
+    return int(min(count[roles != DECODE].sum(), count[roles != PREFILL].sum()))
 
 
 def _mixture_allowed(data: ModelData, w: int, rows, replicas) -> bool:
@@ -124,8 +131,13 @@ def serves(data: ModelData, w: int, rows, replicas) -> float:
     roles = data.choices.role[rows]
     if (shares > 0).sum() > 1:
         return mixture(rates, shares)
-    rate = rates[:, shares.argmax()]
-    return float(min(rate[roles != DECODE].sum(), rate[roles != PREFILL].sum()))
+    rate, region = rates[:, shares.argmax()], data.pool_supply.places[data.choices.pool[rows]]
+    return float(
+        sum(
+            min(rate[here & (roles != DECODE)].sum(), rate[here & (roles != PREFILL)].sum())
+            for here in (region == one for one in set(region.tolist()))
+        )
+    )
 
 
 def mixture(rates: np.ndarray, shares: np.ndarray) -> float:
@@ -167,7 +179,7 @@ class _Period:
         replicas = np.array([n for pattern in each for n in pattern.replicas])
         gpus = choices.gpus * replicas
         pools = len(pool_supply.gpus)
-        busy = np.bincount(choices.pool, gpus, minlength=pools)
+        busy = np.bincount(choices.pool, choices.working * replicas, minlength=pools)
         watts = busy * pool_supply.watts
         if (watts > pool_supply.watts_at_most).any() or watts.sum() > limits.watts:
             return None

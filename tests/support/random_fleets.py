@@ -32,12 +32,12 @@ FEATURES = frozenset(
             "reserved",
         ),
         *("nodes", "starts", "own_price", "budget", "power", "carbon", "scenarios", "robust"),
-        *("changes", "both_lanes"),
+        *("changes", "both_lanes", "padded", "regions"),
     )
 )
 NEWER = frozenset(("few_kinds", "max_replicas"))
 """Features that are drawn apart, so that the others of a seed stay what they were."""
-ASKED = frozenset(("changes", "both_lanes"))
+ASKED = frozenset(("changes", "both_lanes", "padded", "regions"))
 """Features that only those have who ask for them."""
 COLOCATED, PREFILL, DECODE = range(3)
 LARGEST = 100_000
@@ -75,7 +75,7 @@ def _on_both(data: ModelData, rng: random.Random) -> ModelData:
         shared = choices.offer[one] != one
         if not same or shared or not offered[choices.pool[one]] or rng.random() < 0.2:
             continue
-        for name in ("pool", "offer", "gpus", "role", "startup_dollars", "rates"):
+        for name in ("pool", "offer", "gpus", "working", "role", "startup_dollars", "rates"):
             getattr(choices, name)[other] = getattr(choices, name)[one]
         choices.dollars_per_hour[[one, other]] = math.nan
         choices.spot[[one, other]] = rng.sample((False, True), 2)
@@ -94,7 +94,8 @@ def _with_changes(data: ModelData, rng: random.Random) -> ModelData:
         if not same or shared or rng.random() < 0.3:
             continue
         of[other] = of[one]
-        for name in ("pool", "spot", "gpus", "role", "dollars_per_hour", "startup_dollars"):
+        names = ("pool", "spot", "gpus", "working", "role", "dollars_per_hour", "startup_dollars")
+        for name in names:
             getattr(choices, name)[other] = getattr(choices, name)[one]
         if rng.random() < 0.7:
             choices.rates[other] = choices.rates[one] * rng.uniform(1.3, 2.5)
@@ -203,6 +204,7 @@ class _Draw:
                 count, lambda: rng.uniform(2500, 12000) if self.some("power", 0.4) else math.inf
             ),
             self.each(count, lambda: rng.uniform(0.05, 0.5) if carbon else 0.0),
+            place=np.arange(count) % 2 if "regions" in self.has else None,
         )
 
     def wanted(self) -> Wanted:
@@ -265,7 +267,11 @@ class _Draw:
             np.array(own),
             np.array(startup),
             np.array(running),
+            np.array([self.working(one) for one in gpus]),
         )
+
+    def working(self, gpus: int) -> int:
+        return self.rng.randint(1, gpus) if self.some("padded", 0.5) else gpus
 
     def number(self) -> int:
         return 3 if "both_lanes" in self.has else self.rng.randint(1, 3)

@@ -25,6 +25,8 @@ class Choice:
     own: float
     """Price of a replica of its own; NaN where the pool's holds."""
     start: float
+    working: int
+    """Accelerators of a replica that work, without what pads a node."""
 
     @property
     def layout(self) -> tuple[int, int, bool, str]:
@@ -67,12 +69,14 @@ def choices_of(fleet: Fleet, offers: Offers) -> Iterable[Choice]:
         rates = [rate * by_role[role] * (1 - one.headroom) for rate in offers.rates[row]]
         here = w, p, offers.label[row]
 
-        def choice(spot, kept, price, *, of=(here, gpus, rates, role, own, one, seconds)):
-            (w, p, label), gpus, rates, role, own, one, seconds = of
+        working = int(offers.gpus[row])
+
+        def choice(spot, kept, price, *, of=(here, gpus, rates, role, own, one, seconds, working)):
+            (w, p, label), gpus, rates, role, own, one, seconds, working = of
             hourly = gpus * price if math.isnan(own) else own
             start = one.startup_dollars + seconds / 3600 * hourly
             kept_rates = tuple(rate * kept for rate in rates)
-            return Choice(w, p, spot, label, gpus, kept_rates, role, own, start)
+            return Choice(w, p, spot, label, gpus, kept_rates, role, own, start, working)
 
         if pool.on_demand or pool.reserved or not math.isnan(own):
             yield choice(False, 1.0, mean(fleet, pool.on_demand))

@@ -89,8 +89,8 @@ class _Second:
             self.program,
         )
         every = [(1.0, self.replicas[c, t]) for c in rows]
-        if one.min_replicas:
-            program.at_least(one.min_replicas, every)
+        for stage in self.stages(rows) if one.min_replicas else ():
+            program.at_least(one.min_replicas, [(1.0, self.replicas[c, t]) for c in stage])
         if one.max_replicas is not None:
             program.at_most(one.max_replicas, every)
         rise = self.fleet.robustness.rise if self.fleet.robustness else 0.0
@@ -103,6 +103,9 @@ class _Second:
             if self.extra:
                 self.classes(w, t, rows, demand * (1 + rise), [self.replicas, self.extra])
             return
+        if len(self.stages(rows)) > 1 and len({self.region(c) for c in rows}) > 1:
+            self.in_regions(w, t, rows, demand)
+            return
         for stage in self.stages(rows):
             served = [(self.choices[c].rates[0] / demand, self.replicas[c, t]) for c in stage]
             refused = (1 / demand, self.shed[w, t])
@@ -114,6 +117,33 @@ class _Second:
                 for c in stage:
                     lost = (-self.choices[c].rates[0] / demand, self.used["choice", c, t])
                     program.at_least(1.0, [*served, lost, refused])
+
+    def region(self, c: int) -> str | None:
+        return self.fleet.pools[self.choices[c].pool].region
+
+    def in_regions(self, w: int, t: int, rows: list[int], demand: float) -> None:
+        """Prompts are answered in the region in which they are read (F16)."""
+        one = self.fleet.workloads[w]
+        now = {c: [(self.choices[c].rates[0], self.replicas[c, t])] for c in rows}
+        self.met_in_regions(w, t, now, demand)
+        for lost in rows if one.n_plus_1 else ():
+            gone = (-self.choices[lost].rates[0], self.used["choice", lost, t])
+            self.met_in_regions(w, t, now | {lost: [*now[lost], gone]}, demand)
+        if self.extra:
+            rise = 1 + self.fleet.robustness.rise
+            more = {c: [(self.choices[c].rates[0], self.extra[c, t])] for c in rows}
+            self.met_in_regions(w, t, {c: now[c] + more[c] for c in rows}, demand * rise)
+
+    def met_in_regions(self, w: int, t: int, serves: dict[int, list[Any]], demand: float) -> None:
+        parts = {
+            region: self.program.column() for region in dict.fromkeys(map(self.region, serves))
+        }
+        for region, part in parts.items():
+            for stage in self.stages(list(serves)):
+                here = [term for c in stage if self.region(c) == region for term in serves[c]]
+                self.program.at_least(0.0, [*here, (-1.0, part)])
+        met = [(1.0, part) for part in parts.values()]
+        self.program.at_least(demand, [*met, (1.0, self.shed[w, t])])
 
     def stages(self, rows: list[int]) -> list[list[int]]:
         """Those who read prompts, and those who answer; once where all do both."""
@@ -289,7 +319,7 @@ class _Second:
         pools = self.fleet.pools
         return [
             (
-                self.choices[c].gpus * (pools[self.choices[c].pool].watts_per_gpu or 0.0) / 1000,
+                self.choices[c].working * (pools[self.choices[c].pool].watts_per_gpu or 0.0) / 1000,
                 self.replicas[c, t],
             )
             for c in rows

@@ -155,8 +155,9 @@ def _choices(
         _CapacityType(admitted & feasibility.steady, feasibility.steady_room, running[False]),
         _CapacityType(admitted & risky, feasibility.spot_room, running[True]),
     )
-    best = _best(offers, feasibility, capacity_types) | _best_of_running(
-        fleet, offers, feasibility, capacity_types
+    working = np.where(_limits_power(fleet), offers.gpus, 0)
+    best = _best(offers, feasibility, capacity_types, working) | _best_of_running(
+        fleet, offers, feasibility, capacity_types, working
     )
     # What beats a row takes no more accelerators: it finds room wherever the row does.
     rows = [
@@ -183,7 +184,14 @@ def _choices(
         dollars_per_hour=offers.dollars_per_hour[row],
         startup_dollars=_startup(fleet, offers, bought, feasibility, (row, spot)),
         running=np.where(spot, running[True][row], running[False][row]),
+        working=offers.gpus[row],
     )
+
+
+def _limits_power(fleet: Fleet) -> bool:
+    """Tell whether accelerators that work count beside those that are occupied."""
+    caps = [fleet.watts_at_most, fleet.carbon_kilograms_at_most]
+    return any(cap is not None for cap in (*caps, *(pool.watts_at_most for pool in fleet.pools)))
 
 
 def _best_of_running(
@@ -191,6 +199,7 @@ def _best_of_running(
     offers: Offers,
     feasibility: Feasibility,
     capacity_types: tuple[_CapacityType, _CapacityType],
+    working: Ints,
 ) -> Bools:
     """Tell which offers no other one of the same layout beats, of layouts that run already.
 
@@ -208,7 +217,9 @@ def _best_of_running(
     known: dict[tuple[int, int, str], int] = {}
     layout = np.zeros(len(offers), dtype=np.int64)
     layout[alike] = [known.setdefault(_place(offers, row), len(known)) for row in alike]
-    return _best(offers, feasibility, capacity_types, np.asarray(alike, dtype=np.int64), layout)
+    rows = np.asarray(alike, dtype=np.int64)
+    layout = layout * (int(working.max(initial=0)) + 1) + working
+    return _best(offers, feasibility, capacity_types, layout, rows)
 
 
 def _place(offers: Offers, row: int) -> tuple[int, int, str]:
@@ -219,13 +230,14 @@ def _best(
     offers: Offers,
     feasibility: Feasibility,
     capacity_types: tuple[_CapacityType, _CapacityType],
+    alike: Ints,
     among: Ints | None = None,
-    layout: Ints | None = None,
 ) -> Bools:
     """Tell which offers no other one of their workload, pool, role and way of paying beats.
 
     Interruptions take the same part from every offer of a workload and pool: what is best in one
-    capacity type is best in the other. Some offers may be looked at alone, layout by layout.
+    capacity type is best in the other. Offers are compared with those that are `alike` only, and
+    some may be looked at alone.
     """
     admitted = capacity_types[0].admitted | capacity_types[1].admitted
     rows = np.flatnonzero(admitted) if among is None else among[admitted[among]]
@@ -233,8 +245,7 @@ def _best(
     pools = int(offers.pool.max(initial=0)) + 1
     place = offers.workload[rows] * pools + offers.pool[rows]
     group = (place * len(ROLES) + offers.role[rows]) * 2 + own
-    if layout is not None:
-        group = group * (int(layout.max(initial=0)) + 1) + layout[rows]
+    group = group * (int(alike.max(initial=0)) + 1) + alike[rows]
     price = np.where(own, offers.dollars_per_hour[rows], 0.0)
     gpus, rates = feasibility.gpus[rows], feasibility.rates[rows]
     # Of equal ones the first stays.

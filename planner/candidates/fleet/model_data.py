@@ -62,6 +62,13 @@ class PoolSupply:
     price_factors: Floats | None = None
     """(2, P, T) prices of the periods over the mean ones above, on demand and spot; None where
     all prices stay the same."""
+    place: Ints | None = None
+    """(P,) region of each pool: prompts are read and answered in one. None where all are one."""
+
+    @property
+    def places(self) -> Ints:
+        """(P,) number of the region of each pool."""
+        return np.zeros(len(self.gpus), dtype=np.int64) if self.place is None else self.place
 
     def hourly(self, way: str, periods: int) -> Floats:
         """(P, T) dollars per accelerator and hour, `on_demand` or `spot`, in every period."""
@@ -101,6 +108,8 @@ class Choices:
     """(C,) cost of starting one replica: its accelerators while it starts, and what is extra."""
     running: Ints
     """(C,) replicas that run before the first period."""
+    working: Ints
+    """(C,) accelerators of one replica that work and take power; `gpus` without what pads them."""
 
     def __len__(self) -> int:
         return len(self.workload)

@@ -8,7 +8,7 @@ import numpy as np
 
 from planner import catalogue
 from planner.candidates.fleet.demand import horizon
-from planner.candidates.fleet.model_data import Bools, Floats, Horizon, PoolSupply
+from planner.candidates.fleet.model_data import Bools, Floats, Horizon, Ints, PoolSupply
 from planner.catalogue.accelerator import Accelerator
 from planner.errors import InputError, Problem, UnknownNameError
 from planner.problem.fleet import Fleet, FleetPool, OnDemand, Reserved, Spot
@@ -61,6 +61,7 @@ def pool_supply(fleet: Fleet, offers: Offers) -> PoolSupply:
         ),
         spot_dollars=_mean_prices(spot, when),
         price_factors=_price_factors((bought, spot), when),
+        place=_places(fleet),
         on_demand_gpus=whole([_gpus(way) for way in bought]),
         reserved_gpus=whole([_gpus(way) for way in reserved]),
         spot_gpus=whole([_gpus(way) for way in spot]),
@@ -70,6 +71,13 @@ def pool_supply(fleet: Fleet, offers: Offers) -> PoolSupply:
         ),
         kilograms_per_hour=watts / WATTS_PER_KILOWATT * carbon / GRAMS_PER_KILOGRAM,
     )
+
+
+def _places(fleet: Fleet) -> Ints:
+    """(P,) number of each pool's region; pools without one are in one together."""
+    known: dict[str | None, int] = {}
+    found = [known.setdefault(pool.region, len(known)) for pool in fleet.pools]
+    return np.asarray(found, dtype=np.int64)
 
 
 def _needs(fleet: Fleet, offers: Offers) -> tuple[Bools, Bools]:

@@ -258,12 +258,19 @@ def starts_count(data: ModelData) -> bool:
 def unsupported(data: ModelData) -> str:
     """Say what of a fleet this formulation cannot express; nothing where it can."""
     wanted, limits = data.wanted, data.limits
+    choices, sold = data.choices, data.pool_supply
+    takes_power = sold.watts[choices.pool] > 0
+    everywhere = min(limits.watts, limits.kilograms)
+    capped = np.isfinite(np.minimum(sold.watts_at_most[choices.pool], everywhere))
     spanning = np.isfinite(min(limits.dollars, limits.kilograms))
     lacking = {
         "request classes": data.choices.rates.shape[1] > 1,
         "prefill and decode workers": np.any(data.choices.role > 0),
         "start-up costs beside a budget or a cap on carbon": spanning and starts_count(data),
         "robustness": limits.rising > 0,
+        "caps on power or carbon where accelerators pad a node": np.any(
+            capped & takes_power & (choices.working != choices.gpus)
+        ),
         "limits on changes": np.isfinite(limits.changes),
         "a limit on replicas": np.any(np.isfinite(wanted.most)),
         "several kinds of deployments but not any number": np.any(

@@ -127,7 +127,7 @@ def _spendings(m: pyo.ConcreteModel, data: ModelData, worth: dict[Kind, Floats])
     choices, pool_supply, limits = data.choices, data.pool_supply, data.limits
     names, hours = list(m.CHOICES), data.horizon.hours
     yield "dollars", "", limits.dollars, 1.0, m.dollars
-    watts = (choices.gpus * pool_supply.watts[choices.pool]).astype(float)
+    watts = (choices.working * pool_supply.watts[choices.pool]).astype(float)
     for period in m.PERIODS:
         places = [(np.arange(len(names)), "", limits.watts, worth["watts"][-1])]
         places += [
@@ -143,7 +143,7 @@ def _spendings(m: pyo.ConcreteModel, data: ModelData, worth: dict[Kind, Floats])
             busy = total((watts[c], m.replicas[names[c], period]) for c in rows if watts[c])
             # The same raise holds in every period; its worth is counted once.
             yield "watts", name, limit, value / len(hours), busy
-    carbon = choices.gpus * pool_supply.kilograms_per_hour[choices.pool]
+    carbon = choices.working * pool_supply.kilograms_per_hour[choices.pool]
     spent = total(
         (float(carbon[c] * hours[t]), m.replicas[name, period])
         for c, name in enumerate(names)
@@ -195,10 +195,10 @@ def value_of(missing: Missing, worth: dict[Kind, Floats]) -> float:
 
 
 def _busy(data: ModelData, decided: Decisions) -> Floats:
-    """(P, T) accelerators that replicas occupy."""
+    """(P, T) accelerators that work."""
     choices = data.choices
     busy = np.zeros((len(data.pool_supply.gpus), len(data.horizon)))
-    np.add.at(busy, choices.pool, choices.gpus[:, None] * decided.replicas)
+    np.add.at(busy, choices.pool, choices.working[:, None] * decided.replicas)
     return busy
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyomo.environ as pyo
 
-from planner.candidates.fleet.model_data import Ints, ModelData
+from planner.candidates.fleet.model_data import Floats, Ints, ModelData
 from planner.formulations.fleet import extract_solution, milp, variable_bounds
 from planner.problem.tolerances import RELAXED, ROUNDING
 from solvers import solve_in_turn
@@ -78,8 +78,21 @@ def _served(data: ModelData, replicas: Ints) -> float:
     """Return by which factor replicas serve all demands, where requests are alike."""
     rate, factors = variable_bounds.rate(data), [math.inf]
     for w, t in np.argwhere(data.wanted.demand > 0):
-        for rows in variable_bounds.stages_of(data, int(w)).values():
-            running, rates = replicas[rows, t], rate[rows]
-            lost = rates[running > 0].max(initial=0.0) if data.wanted.survives[w] else 0.0
-            factors.append((running @ rates - lost) / data.wanted.demand[w, t])
+        rows = np.flatnonzero(data.choices.workload == w)
+        counts = [replicas[rows, t]]
+        if data.wanted.survives[w]:
+            counts += [counts[0] - lost for lost in np.eye(len(rows), dtype=np.int64)]
+        able = [_capacity(data, rows, count * rate[rows]) for count in counts if count.min() >= 0]
+        factors.append(min(able) / data.wanted.demand[w, t])
     return float(min(factors))
+
+
+def _capacity(data: ModelData, rows: Ints, serves: Floats) -> float:
+    """Return what choices serve together, each place what both of its stages serve."""
+    places = data.pool_supply.places[data.choices.pool[rows]]
+    stages = variable_bounds.stages_of(data, int(data.choices.workload[rows[0]])).values()
+    parts = [
+        [serves[(places == place) & np.isin(rows, stage)].sum() for stage in stages]
+        for place in np.unique(places)
+    ]
+    return float(sum(min(part) for part in parts))

@@ -99,6 +99,25 @@ class IndexSets:
         return [variable_bounds.stages_of(self.data, workload) for workload in range(count)]
 
     @cached_property
+    def places(self) -> list[dict[str, dict[str, list[int]]]]:
+        """Choices by place and stage, of workloads whose stages might be in several; else none."""
+        place = self.data.pool_supply.places[self.data.choices.pool]
+        found: list[dict[str, dict[str, list[int]]]] = []
+        for stages in self.stages:
+            rows = sorted({c for of_stage in stages.values() for c in of_stage})
+            several = sorted(set(place[rows].tolist())) if len(stages) > 1 else []
+            found.append(
+                {
+                    f"place{where}": {
+                        stage: [c for c in of_stage if place[c] == where]
+                        for stage, of_stage in stages.items()
+                    }
+                    for where in (several if len(several) > 1 else ())
+                }
+            )
+        return found
+
+    @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """Every choice and period."""
         return [(c, t) for c in range(len(self.names.choices)) for t in range(len(self.periods))]
@@ -141,7 +160,7 @@ class IndexSets:
         return {
             (self.names.workloads[w], stage, self.periods[t]): (w, t, rows)
             for w, t in self.busy()
-            if self.alike[w]
+            if self.alike[w] and not self.places[w]
             for stage, rows in self.stages[w].items()
         }
 

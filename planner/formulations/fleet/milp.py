@@ -14,6 +14,7 @@ from planner.formulations.fleet import (
     changes,
     costs,
     extract_solution,
+    places,
     purchases,
     refusals,
     robust,
@@ -78,6 +79,7 @@ def build(data: ModelData, names: Names | None = None, *, grows: bool = False) -
     _deployments(m, of)
     if data.limits.rising:
         robust.rises(m, of)
+    places.places(m, of)
     purchases.purchases(m, of)
     purchases.starts(m, of)
     changes.changes(m, of)
@@ -239,16 +241,18 @@ def _deployments(m: pyo.ConcreteModel, of: IndexSets) -> None:
     """(F10) Fewest and most replicas, and (F11) no more kinds of deployments than allowed."""
     wanted, choices = of.data.wanted, of.data.choices
     least = {
-        of.workload(w, t): (w, t)
+        (of.names.workloads[w], stage, of.periods[t]): (w, t, rows)
         for w in np.flatnonzero(wanted.least > 0)
+        for stage, rows in of.stages[w].items()
         for t in range(len(of.periods))
     }
 
-    @m.Constraint(list(least), doc="(F10) no fewer replicas than wanted")
+    @m.Constraint(list(least), doc="(F10) no fewer replicas for each stage than wanted")
     def fewest_replicas(m: Any, *at: Any) -> Any:
-        w, t = least[at]
-        rows = np.flatnonzero(choices.workload == w)
-        return total((1.0, m.replicas[of.choice(c, t)]) for c in rows) >= float(wanted.least[w])
+        w, t, rows = least[at]
+        every = np.flatnonzero(choices.workload == w).tolist()
+        able = ((float(c in rows), m.replicas[of.choice(c, t)]) for c in every)
+        return total(able) >= float(wanted.least[w])
 
     most = {
         of.workload(w, t): (w, t)

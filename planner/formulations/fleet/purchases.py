@@ -171,8 +171,8 @@ def limits(m: pyo.ConcreteModel, of: IndexSets) -> None:
     """(F7) Budget, power and carbon."""
     horizon, pool_supply, most = of.data.horizon, of.data.pool_supply, of.data.limits
     choices = of.data.choices
-    watts = (choices.gpus * pool_supply.watts[choices.pool]).astype(float)
-    kilograms = choices.gpus * pool_supply.kilograms_per_hour[choices.pool]
+    watts = (choices.working * pool_supply.watts[choices.pool]).astype(float)
+    kilograms = choices.working * pool_supply.kilograms_per_hour[choices.pool]
     if np.isfinite(most.dollars):
 
         @m.Constraint(doc="(F7) no more dollars than there are")

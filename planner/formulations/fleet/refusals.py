@@ -47,8 +47,12 @@ def keep_priorities(
     """
     until = time.perf_counter() + time_limit_seconds
     *first, _last = by_priority(m, of).values()
-    m.refusing = pyo.Objective(range(len(first)), rule=lambda _, rank: total(first[rank]))
-    m.kept = pyo.ConstraintList(doc="(F8) no more refused of a priority than must be")
+    m.refusing = pyo.Objective(
+        range(len(first)),
+        rule=lambda _, rank: total(first[rank]),
+        doc="(F8) fewest requests refused of each priority but the last",
+    )
+    m.kept = pyo.ConstraintList(doc="no more refused of a priority than must be")
     unproved: Outcome | None = None
     for rank, terms in enumerate(first):
         left = max(until - time.perf_counter(), LEAST_SECONDS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from planner.plans.fleet_plan import FleetPlan
 from planner.problem.tolerances import CHECKED_FLEET
 from planner.verification.check_plan import Finding
-from planner.verification.fleet.inputs import Bools, Floats, differs, told
+from planner.verification.fleet.inputs import Bools, Floats, Ints, differs, told
 from planner.verification.fleet.replicas import HOUR, Asked, Rows, split_of
 
 THEN = " when it rises"
@@ -29,24 +30,17 @@ def coverage_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Fin
     """
     want, shed = asked.served, plan.service.shed
     name = cell_name(plan)
-    stages = {"prompts": rows.prefill, "answers": rows.decode}
-    serves = {
-        stage: by_cell(asked, rows, rows.rate * rows.count, mine) for stage, mine in stages.items()
-    }
-    capacity = np.minimum(*serves.values())
+    able = capacity_of(asked, rows, rows.count)
+    capacity = able.sum(axis=0)
     yield from _service(plan, asked, capacity)
     alike = np.broadcast_to(~want.classed[:, None], capacity.shape)
-    for stage, mine in stages.items():
-        given = serves[stage] + shed
-        yield from short_findings(want.demand, given, alike, name, f"of {stage}")
-        lost = np.zeros(capacity.size)
-        there = mine & (rows.count > 0)
-        np.maximum.at(lost, rows.cell[there], rows.rate[there])
-        safe = alike & want.survives[:, None] & ~_below(given, want.demand)
-        left = given - lost.reshape(capacity.shape)
-        yield from short_findings(
-            want.demand, left, safe, name, f"of {stage} with one replica lost"
-        )
+    given = capacity + shed
+    yield from short_findings(want.demand, given, alike, name, "read and answered")
+    safe = alike & want.survives[:, None] & ~_below(given, want.demand)
+    left = given - _largest_loss(asked, rows)
+    yield from short_findings(
+        want.demand, left, safe, name, "read and answered with one replica lost"
+    )
     yield from class_findings(plan, asked, rows)
     yield from _counts(asked, rows, name)
 
@@ -62,6 +56,42 @@ def by_cell(asked: Asked, rows: Rows, values: Floats, mine: Bools) -> Floats:
     shape = asked.served.demand.shape
     added = np.bincount(rows.cell[mine], values[mine], shape[0] * shape[1])
     return np.asarray(added, dtype=float).reshape(shape)
+
+
+def capacity_of(asked: Asked, rows: Rows, count: Ints) -> Floats:
+    """(R, W, T) requests per second that so many replicas read and answer in each region."""
+    return np.minimum(*_stages(asked, rows, count))
+
+
+def _stages(asked: Asked, rows: Rows, count: Ints) -> tuple[Floats, Floats]:
+    """(R, W, T) requests per second read, and answered, in each region."""
+    shape = (int(asked.sold.region.max(initial=0)) + 1, *asked.served.demand.shape)
+    there, size = _in_region(asked, rows), int(np.prod(shape))
+    read, answered = (
+        np.bincount(there[mine], (rows.rate * count)[mine], size).reshape(shape)
+        for mine in (rows.prefill, rows.decode)
+    )
+    return read, answered
+
+
+def _in_region(asked: Asked, rows: Rows) -> Ints:
+    """(N,) region, workload and period of each row as one number."""
+    found = asked.sold.region[rows.each.pool] * asked.served.demand.size + rows.cell
+    return np.asarray(found, dtype=np.int64)
+
+
+def _largest_loss(asked: Asked, rows: Rows) -> Floats:
+    """(W, T) requests per second that are lost with whichever replica serves most."""
+    there = _in_region(asked, rows)
+    read, answered = (stage.ravel()[there] for stage in _stages(asked, rows, rows.count))
+    without = np.minimum(
+        read - np.where(rows.prefill, rows.rate, 0.0),
+        answered - np.where(rows.decode, rows.rate, 0.0),
+    )
+    lost = np.zeros(asked.served.demand.size)
+    runs = rows.count > 0
+    np.maximum.at(lost, rows.cell[runs], (np.minimum(read, answered) - without)[runs])
+    return lost.reshape(asked.served.demand.shape)
 
 
 def _below(given: Floats, needed: Floats) -> Bools:
@@ -140,18 +170,24 @@ def class_findings(
         yield from short_findings(needed, total, classed, name, f"of class {index + 1}{then}")
 
 
+def _of_role(able: Floats, does: str, name: Callable[[int], str], cell: int) -> str:
+    return f"{able.flat[cell]:g} that {does} for {name(cell)}"
+
+
 def _counts(asked: Asked, rows: Rows, name: Callable[[int], str]) -> Iterator[Finding]:
     """There are as many replicas, and of as many deployments, as the workload wants."""
     want = asked.served
     every = np.ones(len(rows.count), dtype=bool)
     counts = by_cell(asked, rows, rows.count.astype(float), every)
     least = np.broadcast_to(want.least[:, None], counts.shape)
-    yield from told(
-        "replicas",
-        (counts < least).ravel(),
-        lambda cell: f"{counts.flat[cell]:g} for {name(cell)}",
-        lambda cell: f"at least {least.flat[cell]}",
-    )
+    for does, mine in (("read prompts", rows.prefill), ("write answers", rows.decode)):
+        able = by_cell(asked, rows, rows.count.astype(float), mine)
+        yield from told(
+            "replicas",
+            (able < least).ravel(),
+            partial(_of_role, able, does, name),
+            lambda cell: f"at least {least.flat[cell]}",
+        )
     yield from told(
         "replicas",
         (counts > want.most[:, None]).ravel(),

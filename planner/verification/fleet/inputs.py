@@ -85,6 +85,8 @@ class Sold:
     most: Floats
     """(3, P) accelerators; 0 where not on offer."""
     interruptions: Floats
+    region: Ints
+    """(P,) number of the region."""
     watts: Floats
     watts_at_most: Floats
     kilograms_per_hour: Floats
@@ -211,10 +213,17 @@ def sold_of(fleet: Fleet) -> Sold:
         ).swapaxes(0, 1),
         most=np.array([most for _, most in rows]).T,
         interruptions=np.array(spots),
+        region=_numbered([pool.region for pool in fleet.pools]),
         watts=watts,
         watts_at_most=_limits([pool.watts_at_most for pool in fleet.pools]),
         kilograms_per_hour=np.where(carbon > 0, watts / 1000.0 * carbon / 1000.0, 0.0),
     )
+
+
+def _numbered(names: list[str | None]) -> Ints:
+    """Number names; what has none is one more."""
+    known = list(dict.fromkeys(names))
+    return np.array([known.index(name) for name in names], dtype=np.int64)
 
 
 Price = float | tuple[float, ...]

@@ -230,7 +230,7 @@ def limit_findings(plan: FleetPlan, asked: Asked, rows: Rows) -> Iterator[Findin
     """Yield where busy accelerators take more power, or emit more carbon, than they may."""
     sold, fleet = asked.sold, asked.fleet
     shape = len(plan.pools), len(plan.periods)
-    busy = by_place(rows.place, rows.taken, shape)
+    busy = by_place(rows.place, rows.working, shape)
     watts = np.where(busy > 0, busy * sold.watts[:, None], 0.0)
     most = np.broadcast_to(sold.watts_at_most[:, None], shape)
     limited = np.where(np.isinf(most), 0.0, watts)

@@ -52,6 +52,8 @@ class Deployed:
     spot: Bools
     gpus: Ints
     """(N,) accelerators it occupies."""
+    working: Ints
+    """(N,) accelerators of it that work."""
     rates: Floats
     """(N, K) requests per second of each class after every deduction."""
     first_token: Floats
@@ -84,6 +86,11 @@ class Rows:
     """(N,) whether it writes answers."""
     name: Callable[[int], str]
     """Says which row is meant."""
+
+    @property
+    def working(self) -> Floats:
+        """(N,) accelerators of the row's replicas that work, without what pads nodes."""
+        return (self.each.working * self.count).astype(float)
 
     @property
     def taken(self) -> Floats:
@@ -131,6 +138,7 @@ def deployed(asked: Asked, offers: Offers, offer: Ints, spot: Bools) -> Deployed
         pool=p,
         spot=spot,
         gpus=gpus,
+        working=offers.gpus[offer],
         rates=offers.rates[offer] * kept[:, None],
         first_token=offers.ttft_seconds[offer] * prediction.time_to_first_token + trip,
         startup=want.startup_dollars[w] + while_starting,

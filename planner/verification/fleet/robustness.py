@@ -14,7 +14,7 @@ from planner.problem.offers import Offers
 from planner.verification.check_plan import Finding
 from planner.verification.fleet.demand import (
     THEN,
-    by_cell,
+    capacity_of,
     cell_name,
     class_findings,
     short_findings,
@@ -69,9 +69,8 @@ def _coverage(plan: FleetPlan, asked: Asked, rows: Rows, rise: float) -> Iterato
     want, name = asked.served, cell_name(plan)
     risen, both = want.demand * (1.0 + rise), rows.count + rows.extra
     alike = np.broadcast_to(~want.classed[:, None], risen.shape)
-    for stage, mine in (("prompts", rows.prefill), ("answers", rows.decode)):
-        given = by_cell(asked, rows, rows.rate * both, mine) + plan.service.shed
-        yield from short_findings(risen, given, alike, name, f"of {stage}{THEN}")
+    given = capacity_of(asked, rows, both).sum(axis=0) + plan.service.shed
+    yield from short_findings(risen, given, alike, name, f"read and answered{THEN}")
     split = plan.replicas.served_when_risen
     yield from class_findings(plan, asked, rows, rise)
     classed = want.classed[rows.each.workload]
