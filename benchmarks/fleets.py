@@ -78,7 +78,7 @@ STAGES = {
     "read": ("read_fleet", "offers_of"),
     "model data": ("build_model_data", "feasible_offers", "unservable"),
     "solve": ("decide",),
-    "answer, check": ("build_fleet_plan", "check_fleet_plan"),
+    "answer, check": ("build_fleet_plan", "with_safe_bound", "check_fleet_plan"),
     "write": ("write",),
 }
 """Columns of the table, and the functions whose time they hold."""

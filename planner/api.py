@@ -41,7 +41,7 @@ from planner.problem.offers import Offers
 from planner.problem.resolve import ResolvedInstance, resolve
 from planner.problem.validate_fleet import validate_fleet
 from planner.verification.check_plan import check_plan
-from planner.verification.fleet.check_fleet_plan import check_fleet_plan
+from planner.verification.fleet.check_fleet_plan import check_fleet_plan, with_safe_bound
 from solvers.outcome import Outcome, SolverFailedError, SolverMissingError, Status
 
 GROWTH_PART = 0.7
@@ -305,7 +305,8 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
         method=method,
         message=" ".join(filter(None, (message, ended))),
     )
-    if plan.found and (findings := check_fleet_plan(plan, fleet, offers)):
+    plan = with_safe_bound(plan, fleet, offers)
+    if plan.found and (findings := check_fleet_plan(plan, fleet, offers, bounded=True)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
     return plan
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
 
 from solvers import trusted_runs
 from solvers.linear import Linear, Score, linear_form
@@ -52,7 +53,7 @@ class Highs:
     def optimise(self, index: int, seconds: float, relative_gap: float) -> Outcome:
         """Optimise one objective under the rows there are by now."""
         score = self._form.scores[index]
-        scale = self._aim(score)
+        scale = _aim(self._highs, score, len(self._form.variables))
         # The clock of HiGHS runs on from one objective to the next.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + seconds)
         self._highs.setOptionValue("mip_rel_gap", relative_gap)
@@ -75,6 +76,27 @@ class Highs:
         columns = np.asarray(score.columns, dtype=np.int32)
         self._highs.addRow(-math.inf, bound, len(columns), columns, coefficients)
 
+    def duals(self, index: int, seconds: float) -> Any:
+        """Return the dual value of every constraint where nothing need be whole.
+
+        Of the model as it came; None where time runs out. Rows that ties added count for nothing.
+        """
+        relaxed = load_highspy().Highs()
+        for name, value in OPTIONS.items():
+            relaxed.setOptionValue(name, value)
+        relaxed.setOptionValue("time_limit", seconds)
+        program = _program(self._form)
+        program.integrality_ = []
+        relaxed.passModel(program)
+        score = self._form.scores[index]
+        scale = _aim(relaxed, score, len(self._form.variables))
+        trusted_runs.run(relaxed)
+        if relaxed.getModelStatus() != load_highspy().HighsModelStatus.kOptimal:
+            return None
+        values = relaxed.getSolution().row_dual
+        pairs = zip(self._form.constraints, values, strict=True)
+        return ComponentMap((constraint, value / scale) for constraint, value in pairs)
+
     def load(self) -> None:
         """Put the last solution found into the model's variables."""
         if self._values is not None:
@@ -83,24 +105,6 @@ class Highs:
     @property
     def _discrete(self) -> bool:
         return any(not variable.is_continuous() for variable in self._form.variables)
-
-    def _aim(self, score: Score) -> float:
-        """Set an objective, scaled until its least coefficient is 1; return the scale.
-
-        HiGHS compares reduced costs with absolute tolerances, which small prices would slip under.
-        Coefficients below `NEGLIGIBLE_COST` of the largest may: what they weigh is no matter.
-        """
-        highspy = load_highspy()
-        sizes = [abs(c) for c in score.coefficients if c]
-        least = NEGLIGIBLE_COST * max(sizes, default=1.0)
-        scale = 1.0 / max(min(sizes, default=1.0), least)
-        costs = np.zeros(len(self._form.variables))
-        costs[list(score.columns)] = scale * np.asarray(score.coefficients)
-        self._highs.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
-        self._highs.changeObjectiveOffset(scale * score.constant)
-        sense = highspy.ObjSense.kMaximize if score.maximised else highspy.ObjSense.kMinimize
-        self._highs.changeObjectiveSense(sense)
-        return scale
 
     def _status(self) -> Status:
         highspy = load_highspy()
@@ -115,6 +119,25 @@ class Highs:
             found = self._highs.getInfo().primal_solution_status == feasible
             return Status.FEASIBLE if found else Status.UNKNOWN
         raise SolverFailedError(self._highs.modelStatusToString(status))
+
+
+def _aim(highs: Any, score: Score, columns: int) -> float:
+    """Set an objective, scaled until its least coefficient is 1; return the scale.
+
+    HiGHS compares reduced costs with absolute tolerances, which small prices would slip under.
+    Coefficients below `NEGLIGIBLE_COST` of the largest may: what they weigh is no matter.
+    """
+    highspy = load_highspy()
+    sizes = [abs(c) for c in score.coefficients if c]
+    least = NEGLIGIBLE_COST * max(sizes, default=1.0)
+    scale = 1.0 / max(min(sizes, default=1.0), least)
+    costs = np.zeros(columns)
+    costs[list(score.columns)] = scale * np.asarray(score.coefficients)
+    highs.changeColsCost(columns, np.arange(columns, dtype=np.int32), costs)
+    highs.changeObjectiveOffset(scale * score.constant)
+    sense = highspy.ObjSense.kMaximize if score.maximised else highspy.ObjSense.kMinimize
+    highs.changeObjectiveSense(sense)
+    return scale
 
 
 def _program(form: Linear) -> Any:

@@ -40,6 +40,7 @@ class Linear:
     """The active variables, constraints and chosen objectives of a model."""
 
     variables: list[Any]
+    constraints: list[Any]
     rows: list[Row]
     scores: list[Score]
 
@@ -60,9 +61,10 @@ def linear_form(model: pyo.ConcreteModel, objectives: Sequence[pyo.Objective]) -
     """
     variables = list(model.component_data_objects(pyo.Var, active=True))
     index = {id(variable): column for column, variable in enumerate(variables)}
-    constraints = model.component_data_objects(pyo.Constraint, active=True)
+    constraints = list(model.component_data_objects(pyo.Constraint, active=True))
     return Linear(
         variables,
+        constraints,
         [_row(constraint, index) for constraint in constraints],
         [_score(objective, index) for objective in objectives],
     )

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyomo.environ as pyo
 
@@ -16,6 +16,8 @@ from solvers.scip import Scip
 
 TIE = 1e-7
 """Relative difference below which two values of an objective count as equal."""
+LEAST_SECONDS = 1.0
+"""Time for dual values where all of it is used up."""
 TIE_SCALE = 1e3
 """Factor on tie constraints, so that a solver's tolerance of 1e-6 is 1e-9 of the objective."""
 
@@ -32,6 +34,9 @@ class Engine(Protocol):
 
     def keep(self, index: int, limit: float, scale: float) -> None:
         """Let `scale` x that objective be no worse than `scale` x `limit` from now on."""
+
+    def duals(self, index: int, seconds: float) -> Any:
+        """Return the dual value of every constraint in the relaxation; None where not known."""
 
     def load(self) -> None:
         """Put the last solution found into the model's variables."""
@@ -52,6 +57,7 @@ def solve_in_turn(
     relative_gap: float = 0.0,
     tolerance: float = 1e-6,
     tie: float = TIE,
+    duals: bool = False,
 ) -> Outcome:
     """Optimise the first objective, then each next one among the solutions that tie so far.
 
@@ -69,6 +75,8 @@ def solve_in_turn(
         Most by which a row may be missed, and a discrete variable may differ from a whole number.
     tie : float
         Relative difference below which two values of an objective count as equal.
+    duals : bool
+        Whether to solve the relaxation for the first objective, too, and return its dual values.
 
     Returns
     -------
@@ -102,4 +110,6 @@ def solve_in_turn(
         engine.keep(index, limit, TIE_SCALE / (abs(outcome.objective) or 1.0))
     engine.load()
     assert first is not None
-    return replace(first, seconds=time.perf_counter() - started)
+    left = time_limit_seconds - (time.perf_counter() - started)
+    worth = engine.duals(0, max(left, LEAST_SECONDS)) if duals and first.has_solution else None
+    return replace(first, seconds=time.perf_counter() - started, duals=worth)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class SolverFailedError(RuntimeError):
@@ -40,6 +42,9 @@ class Outcome:
     """Wall time in the solver."""
     solver: str
     """Name and version."""
+    duals: Mapping[Any, float] | None = None
+    """Dual value of every constraint in the relaxation; None where nobody asked, or time ran out.
+    Values are a solver's, right within its tolerances."""
 
     @property
     def gap(self) -> float:

@@ -65,6 +65,9 @@ class Scip:
         sign = scale if objective.sense == pyo.minimize else -scale
         self._kept.append(sign * objective.expr <= sign * limit)
 
+    def duals(self, index: int, seconds: float) -> None:
+        """Return nothing: SCIP's relaxations are its own."""
+
     def load(self) -> None:
         """Do nothing: solutions are in the model's variables as soon as they are found."""
 

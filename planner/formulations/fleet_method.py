@@ -79,9 +79,12 @@ def _decide(
 ) -> tuple[SolveResult, DualPrices | None]:
     seconds, gap = solver.time_limit_seconds, solver.relative_gap
     if method == "milp":
-        found = _milp(data, seconds, gap)
+        # What G cannot express has its prices from F's relaxation.
+        found = _milp(data, seconds, gap, multipliers=bool(unsupported(data)))
         there = found.decisions is not None
         prices = algorithm.shadow_prices(data, PRICING_SECONDS) if there else None
+        if prices is not None and found.multipliers is None:
+            found = replace(found, multipliers=prices.multipliers)
         return found, prices
     started = time.perf_counter()
     twice = solver.method == "auto" and len(data.choices) * len(data.horizon) <= LARGEST_SECOND
@@ -96,11 +99,13 @@ def _decide(
     if twice and result.status != "optimal" and left > 1.0:
         second = _milp(data, left, gap)
         result = algorithm.better(result, second, gap)
+    if shadow is not None:
+        result = replace(result, multipliers=shadow.multipliers)
     return result, shadow
 
 
-def _milp(data: ModelData, seconds: float, gap: float) -> SolveResult:
+def _milp(data: ModelData, seconds: float, gap: float, *, multipliers: bool = False) -> SolveResult:
     """Solve the plain formulation. It brings Pyomo, which takes its time to load."""
     from planner.formulations.fleet import milp
 
-    return milp.solve(data, time_limit_seconds=seconds, relative_gap=gap)
+    return milp.solve(data, time_limit_seconds=seconds, relative_gap=gap, multipliers=multipliers)

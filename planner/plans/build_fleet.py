@@ -12,6 +12,7 @@ from planner.candidates.fleet.feasibility import round_trips
 from planner.candidates.fleet.model_data import HOURLY, Decisions, ModelData, SolveResult
 from planner.plans.comparison import Comparison
 from planner.plans.fleet_columns import MARKETS
+from planner.plans.fleet_multipliers import multipliers_of
 from planner.plans.fleet_plan import (
     Bools,
     FleetPlan,
@@ -98,6 +99,7 @@ def build_fleet_plan(
         **_asked(fleet, data),
         status=result.status,
         prices=prices,
+        multipliers=multipliers_of(fleet, offers, data, result.multipliers),
         comparison=comparison,
         solver=result.solver,
         method=method,

@@ -51,6 +51,7 @@ def _head_columns(plan: FleetPlan) -> dict[str, Column]:
         "objective_name": plan.objective_name,
         "objective": objective,
         "bound": bound,
+        "safe_bound": hourly_safe_bound(plan),
         "gap": gap,
         "formulation": plan.method,
         "solver": plan.solver,
@@ -75,6 +76,13 @@ def hourly_objective(plan: FleetPlan) -> tuple[float, float, float]:
         return math.nan, math.nan, math.nan
     hours = float(plan.hours.sum())
     return plan.objective / hours, plan.bound / hours, plan.gap
+
+
+def hourly_safe_bound(plan: FleetPlan) -> float:
+    """Return the safe bound in dollars of a mean hour; NaN where something else is sought."""
+    if plan.objective_name == "requests_per_second":
+        return math.nan
+    return plan.safe_bound / float(plan.hours.sum())
 
 
 def _row_columns(plan: FleetPlan) -> dict[str, Column]:

@@ -20,6 +20,7 @@ from planner.plans.folder import (
     SERVICE_FILE,
     SUMMARY_FILE,
 )
+from planner.plans.multipliers import Multipliers
 from planner.problem.offers import Deployment
 
 if TYPE_CHECKING:
@@ -184,8 +185,10 @@ class FleetPlan:
     """Dollars over the horizon, those for refused requests included; NaN where there is no plan."""
     bound: float = math.nan
     """Proven lower bound on it."""
+    safe_bound: float = math.nan
+    """Lower bound that trusts no solver, evaluated from `multipliers`; NaN where there are none."""
     gap: float = math.nan
-    """Distance of the two as a part of the objective."""
+    """Distance of objective and bound as a part of the objective."""
     dollars: float = math.nan
     """Cost over the horizon; under scenarios the expected one."""
     dollars_per_hour: float = math.nan
@@ -206,6 +209,8 @@ class FleetPlan:
     message: str = ""
     """Why there is no plan, or what else to know."""
     prices: ShadowPrices | None = None
+    multipliers: Multipliers | None = None
+    """Prices from which the safe bound follows; None where they are not known."""
     traffic: Traffic | None = None
     """Where the most traffic is asked for; the rest of the plan is what costs least for it."""
     comparison: Comparison | None = None
@@ -321,6 +326,7 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
         "objective_name": plan.objective_name,
         "objective": _finite(plan.objective),
         "bound": _finite(plan.bound),
+        "safe_bound": _finite(plan.safe_bound),
         "gap": _finite(plan.gap),
         "dollars": _finite(plan.dollars),
         "dollars_per_hour": _finite(plan.dollars_per_hour),
@@ -340,4 +346,5 @@ def _summary(plan: FleetPlan) -> dict[str, Any]:
             for name, hours in zip(plan.periods, plan.hours.tolist(), strict=True)
         ],
         "pools": pools,
+        "multipliers": plan.multipliers and plan.multipliers.summary(),
     }

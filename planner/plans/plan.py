@@ -36,8 +36,10 @@ class Plan:
     """Value of what was optimised."""
     bound: float | None = None
     """Proven bound on it."""
+    safe_bound: float | None = None
+    """Bound on a fleet's objective that trusts no solver's tolerance."""
     gap: float | None = None
-    """Relative distance of the two."""
+    """Relative distance of objective and bound."""
     formulation: str = ""
     """What was solved: `deployment`, `milp` or `decomposition`."""
     solver: str = ""

@@ -28,6 +28,7 @@ from planner.plans.fleet_plan import (
     Traffic,
 )
 from planner.plans.folder import PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMARY_FILE
+from planner.plans.multipliers import read_multipliers
 from planner.plans.plan import COLUMNS, Plan
 from planner.problem.offers import ROLES, Deployment
 from planner.problem.tolerances import CHECKED_FLEET
@@ -174,7 +175,9 @@ def _plan(
     named, risen = _served(kept, RISEN, workloads)
     if risen is not None and named != classes:
         raise ValueError(f"`{RISEN}` has other classes than `{SERVED}`")
-    numbers = ("objective", "bound", "gap", "dollars", "dollars_per_hour", "seconds")
+    numbers = (
+        *("objective", "bound", "safe_bound", "gap", "dollars", "dollars_per_hour", "seconds"),
+    )
     texts = (
         "status",
         "solver",
@@ -191,6 +194,7 @@ def _plan(
     return FleetPlan(
         **stated,
         prices=_prices(head),
+        multipliers=read_multipliers(head["multipliers"], len(periods)),
         traffic=_traffic(head.get("traffic")),
         comparison=_comparison(head.get("what_runs")),
         workloads=workloads,

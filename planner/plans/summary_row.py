@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from planner.io.column_csv import column_lines, constant_line
-from planner.plans.fleet_columns import hourly_objective, replica_columns
+from planner.plans.fleet_columns import hourly_objective, hourly_safe_bound, replica_columns
 from planner.plans.fleet_plan import FleetPlan
 from planner.plans.plan import COLUMNS, Plan, Status
 from planner.problem.fleet import Fleet
@@ -44,6 +44,7 @@ def summary_row(fleet: Fleet, plan: FleetPlan, source: str = "") -> FleetSummary
         objective_name=fleet.objective,
         objective=objective,
         bound=bound,
+        safe_bound=hourly_safe_bound(plan) if plan.found else None,
         gap=gap,
         formulation=plan.method,
         solver=plan.solver,

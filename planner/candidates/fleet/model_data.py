@@ -257,6 +257,27 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class Multipliers:
+    """Prices of what workloads share, from the dual of a relaxation; none is negative."""
+
+    occupied: Floats
+    """(2, P, T) dollars of an accelerator that a replica occupies in a period, steady and spot."""
+    supply: Floats
+    """(P, T) dollars of an accelerator of the pool, beyond what it costs."""
+    pool_watts: Floats
+    """(P, T) dollars of a watt in the pool."""
+    watts: Floats
+    """(T,) dollars of a watt in all pools together."""
+    kilogram: float
+    """Dollars of a kilogram of carbon."""
+    dollar: float
+    """Dollars of one more dollar of the budget."""
+    starts: Floats | None = None
+    """(C, T) dollars of a replica that runs already; the same for all choices of a layout. None
+    where starts cost nothing, or what they are worth is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class SolveResult:
     """What a formulation found and proved."""
 
@@ -269,3 +290,5 @@ class SolveResult:
     """Proven lower bound on it."""
     seconds: float
     solver: str
+    multipliers: Multipliers | None = None
+    """Prices that prove a bound; None where they are not known."""

@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.candidates.fleet.model_data import Floats, Ints, ModelData, SolveResult
+from planner.candidates.fleet.model_data import (
+    Floats,
+    Ints,
+    ModelData,
+    Multipliers,
+    SolveResult,
+)
 from planner.formulations.column_generation.by_period import choose_by_period
-from planner.formulations.column_generation.coupled_periods import choose_beside
+from planner.formulations.column_generation.coupled_periods import VALUING, choose_beside
 from planner.formulations.column_generation.extract_solution import decisions
 from planner.formulations.column_generation.integer_master import Chosen, Goal, choose
+from planner.formulations.column_generation.lagrangian_prices import lagrangian_prices
 from planner.formulations.column_generation.linking_constraints import (
     LinkingConstraints,
     linking_constraints,
@@ -20,7 +27,7 @@ from planner.formulations.column_generation.linking_constraints import (
 )
 from planner.formulations.column_generation.patterns import Prices, best_patterns
 from planner.formulations.column_generation.pricing_loop import Generated, Progress, generate
-from planner.formulations.column_generation.startup_costs import Starts, starts
+from planner.formulations.column_generation.startup_costs import Valued, starts, valued
 from planner.formulations.column_generation.subproblems import (
     Subproblems,
     decompose,
@@ -43,6 +50,10 @@ class DualPrices:
     """(P, T) dollars of one more accelerator of a pool in a period."""
     dollar: float
     """Dollars saved by one more dollar of the budget."""
+    bound: float
+    """What they prove: dollars that no plan is below."""
+    multipliers: Multipliers
+    """All prices of the bound."""
 
 
 def solve(
@@ -120,11 +131,11 @@ def solve_once(data: ModelData, symmetric: Ints, goal: Goal) -> Found:
     relaxed = _relaxed(subproblems, shared, goal)
     if relaxed is None:
         return Found((_without("infeasible", math.nan, started), None))
-    costs = starts(data, subproblems)
-    chosen = _choose(subproblems, shared, relaxed, costs, goal)
+    worth = _worth_of_starts(data, subproblems, shared, relaxed, VALUING * goal.left)
+    chosen = _choose(subproblems, shared, relaxed, worth, goal)
     if chosen.patterns is None and chosen.bound == math.inf:
         return Found((_without("infeasible", math.nan, started), None))
-    shadow = _shadow(shared, relaxed)
+    shadow = _shadow(data, subproblems, shared, relaxed, worth)
     decided = None
     if chosen.patterns is not None:
         decided = decisions(data, symmetric, subproblems, shared, chosen.patterns)
@@ -155,18 +166,32 @@ def possible(subproblems: Subproblems) -> bool:
     return bool(np.isfinite(best_patterns(subproblems, nothing)[2]).all())
 
 
+def _worth_of_starts(
+    data: ModelData,
+    subproblems: Subproblems,
+    shared: LinkingConstraints,
+    relaxed: Generated,
+    seconds: float,
+) -> Valued | None:
+    """Return what running replicas are worth; None where starts cost nothing."""
+    costs = starts(data, subproblems)
+    if costs is None or not relaxed.finished:
+        return None
+    return valued(subproblems, shared, relaxed, costs, seconds)
+
+
 def _choose(
     subproblems: Subproblems,
     shared: LinkingConstraints,
     relaxed: Generated,
-    costs: Starts | None,
+    worth: Valued | None,
     goal: Goal,
 ) -> Chosen:
     """Choose whole patterns: period by period where that is possible, and then all together."""
     if not relaxed.finished:
         return Chosen(None, math.inf, relaxed.bound)
-    if costs is not None:
-        return choose_beside(subproblems, shared, relaxed, costs, goal)
+    if worth is not None:
+        return choose_beside(subproblems, shared, relaxed, worth, goal)
     start = None
     if subproblems.periods > 1 and not spans_periods(shared):
         half = replace(goal, until=goal.until - goal.left / 2)
@@ -205,11 +230,21 @@ def shadow_prices(data: ModelData, seconds: float) -> DualPrices | None:
         return None
     symmetric = symmetric_columns(data)
     subproblems, shared = decompose(data, symmetric), linking_constraints(data, symmetric)
-    relaxed = _relaxed(subproblems, shared, Goal(0.0, time.perf_counter() + seconds))
-    return None if relaxed is None or not relaxed.finished else _shadow(shared, relaxed)
+    goal = Goal(0.0, time.perf_counter() + seconds)
+    relaxed = _relaxed(subproblems, shared, goal)
+    if relaxed is None or not relaxed.finished:
+        return None
+    worth = _worth_of_starts(data, subproblems, shared, relaxed, VALUING * goal.left)
+    return _shadow(data, subproblems, shared, relaxed, worth)
 
 
-def _shadow(shared: LinkingConstraints, relaxed: Generated) -> DualPrices:
+def _shadow(
+    data: ModelData,
+    subproblems: Subproblems,
+    shared: LinkingConstraints,
+    relaxed: Generated,
+    worth: Valued | None,
+) -> DualPrices:
     """Return the prices of supply: what an accelerator is worth beyond what it costs."""
     duals = np.abs(relaxed.duals.linking)
     pools, periods = shared.on_demand.shape
@@ -217,4 +252,6 @@ def _shadow(shared: LinkingConstraints, relaxed: Generated) -> DualPrices:
     there = shared.supply >= 0
     gpu[there] = duals[shared.supply[there]]
     dollar = float(duals[shared.budget]) if shared.budget >= 0 else 0.0
-    return DualPrices(gpu, dollar)
+    values, bound = (None, relaxed.bound) if worth is None else (worth.dollars, worth.bound)
+    prices = lagrangian_prices(data, subproblems, shared, relaxed.duals, values)
+    return DualPrices(gpu, dollar, bound, prices)

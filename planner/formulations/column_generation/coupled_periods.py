@@ -33,7 +33,6 @@ from planner.formulations.column_generation.startup_costs import (
     Starts,
     Valued,
     replica_prices,
-    valued,
 )
 from planner.formulations.column_generation.subproblems import Subproblems
 
@@ -101,7 +100,7 @@ def choose_beside(
     subproblems: Subproblems,
     linking: LinkingConstraints,
     relaxed: Generated,
-    starts: Starts,
+    worth_of: Valued,
     goal: Goal,
 ) -> Chosen:
     """Choose whole patterns of a day in which starts cost (G8).
@@ -112,14 +111,13 @@ def choose_beside(
         A fleet in which nothing but reservations and starts ties periods together.
     relaxed : Generated
         Its relaxation without starts, solved.
-    starts : Starts
-        What they cost.
+    worth_of : Valued
+        What starts cost, and what replicas that run already are worth.
     goal : Goal
         When to stop.
     """
-    worth_of = valued(subproblems, linking, relaxed, starts, VALUING * goal.left)
     fleet = settled(subproblems, linking, replace(relaxed, bound=worth_of.bound), goal)
-    day = _Day(fleet, starts, worth_of, [])
+    day = _Day(fleet, worth_of.starts, worth_of, [])
     for period in range(subproblems.periods):
         day.parts.append(relaxed_part(fleet, period))
         found = _beside(day, period, None)

@@ -49,6 +49,14 @@ class LinkingConstraints:
     """(P, T) likewise."""
     supply: Ints
     """(P, T) row of what there is of a pool; -1 where there is no limit."""
+    paid: Ints
+    """(3, P, T) rows of what is bought for steady replicas, for spot ones, and for all together;
+    -1 where there is none."""
+    pool_watts: Ints
+    """(P, T) row of a pool's power; -1 where there is no limit. So for the next two."""
+    watts: Ints
+    """(T,) row of all power."""
+    carbon: int
     periods: int
     """T."""
 
@@ -105,18 +113,21 @@ def linking_constraints(data: ModelData, symmetric: Ints | None = None) -> Linki
     used = _capacity_type_rows(draft, data)
     capacity_types = len(draft.upper)
     reserved = np.array([_reserved(draft, data, pool) for pool in range(pools)])
-    on_demand, spot, supply = (np.full((pools, periods), -1) for _ in range(3))
+    on_demand, spot, supply, power = (np.full((pools, periods), -1) for _ in range(4))
+    paid = np.full((3, pools, periods), -1)
     for pool in range(pools):
         for period in range(periods):
             on_demand[pool, period] = _hourly(draft, data, pool, period, "on_demand")
             spot[pool, period] = _hourly(draft, data, pool, period, "spot")
             bought = (reserved[pool], on_demand[pool, period], spot[pool, period])
             capacity_type = used[KINDS * pool : KINDS * (pool + 1), period]
-            _capacity_type_supply(
+            paid[:, pool, period] = _capacity_type_supply(
                 draft, data.pool_supply, pool, capacity_type, bought, either=bool(either[pool])
             )
-            supply[pool, period] = _pool_rows(draft, data.pool_supply, pool, capacity_type, bought)
-    _common_rows(draft, data, used)
+            power[pool, period], supply[pool, period] = _pool_rows(
+                draft, data.pool_supply, pool, capacity_type, bought
+            )
+    watts, carbon = _common_rows(draft, data, used)
     budget = _budget(draft, data)
     row, column, coefficient = zip(*draft.entries, strict=True)
     return LinkingConstraints(
@@ -134,6 +145,10 @@ def linking_constraints(data: ModelData, symmetric: Ints | None = None) -> Linki
         on_demand=on_demand,
         spot=spot,
         supply=supply,
+        paid=paid,
+        pool_watts=power,
+        watts=watts,
+        carbon=carbon,
         periods=periods,
     )
 
@@ -187,54 +202,59 @@ def _capacity_type_supply(
     bought: Ways,
     *,
     either: bool,
-) -> None:
+) -> Ways:
     """Add that what is used in the capacity types of a pool and period is bought.
 
-    What runs on either kind of accelerators finds room where all kinds together suffice.
+    What runs on either kind of accelerators finds room where all kinds together suffice. Returns
+    the rows, -1 where that one is not needed.
     """
     increment = float(linking.increment[pool])
     reserved, on_demand, spot = bought
     steady = [(way, -increment) for way in (reserved, on_demand) if way >= 0]
     spots = [(spot, -increment)] if spot >= 0 else []
-    draft.row(0.0, [(int(capacity_type[STEADY]), 1.0), *steady])
-    draft.row(0.0, [(int(capacity_type[SPOT]), 1.0), *spots])
-    if either:
-        together = [(int(capacity_type[kind]), 1.0) for kind in (STEADY, SPOT, EITHER)]
-        draft.row(0.0, [*together, *steady, *spots])
+    row_of_steady = draft.row(0.0, [(int(capacity_type[STEADY]), 1.0), *steady])
+    row_of_spot = draft.row(0.0, [(int(capacity_type[SPOT]), 1.0), *spots])
+    if not either:
+        return row_of_steady, row_of_spot, -1
+    together = [(int(capacity_type[kind]), 1.0) for kind in (STEADY, SPOT, EITHER)]
+    return row_of_steady, row_of_spot, draft.row(0.0, [*together, *steady, *spots])
 
 
 def _pool_rows(
     draft: _Draft, linking: PoolSupply, pool: int, capacity_type: Ints, bought: Ways
-) -> int:
+) -> tuple[int, int]:
     """Add what holds in one pool and period: purchases exist, power suffices.
 
-    Returns the row of the pool's supply, -1 where there is no limit.
+    Returns the rows of the pool's power and of its supply, -1 where there is no limit.
     """
-    increment = float(linking.increment[pool])
+    increment, power = float(linking.increment[pool]), -1
     if np.isfinite(linking.watts_at_most[pool]):
         watts = float(linking.watts[pool])
         entries = [(variable, watts) for variable in capacity_type.tolist()]
-        draft.row(float(linking.watts_at_most[pool]), entries)
+        power = draft.row(float(linking.watts_at_most[pool]), entries)
     if not np.isfinite(linking.gpus[pool]):
-        return -1
+        return power, -1
     ways = [(way, increment) for way in bought if way >= 0]
-    return draft.row(float(linking.gpus[pool]), [*ways, (int(capacity_type[OWN]), 1.0)])
+    supply = draft.row(float(linking.gpus[pool]), [*ways, (int(capacity_type[OWN]), 1.0)])
+    return power, supply
 
 
-def _common_rows(draft: _Draft, data: ModelData, used: Ints) -> None:
-    """Add power and carbon of all pools together."""
+def _common_rows(draft: _Draft, data: ModelData, used: Ints) -> tuple[Ints, int]:
+    """Add power and carbon of all pools together; return their rows, -1 where there is none."""
     pool_supply, limits, hours = data.pool_supply, data.limits, data.horizon.hours
+    power, carbon_row = np.full(len(hours), -1), -1
     pool = np.arange(len(used)) // KINDS
     if np.isfinite(limits.watts):
         for period in range(len(hours)):
             watts = pool_supply.watts[pool]
-            draft.row(
+            power[period] = draft.row(
                 limits.watts, list(zip(used[:, period].tolist(), watts.tolist(), strict=True))
             )
     if np.isfinite(limits.kilograms):
         carbon = pool_supply.kilograms_per_hour[pool][:, None] * hours[None, :]
         entries = zip(used.ravel().tolist(), carbon.ravel().tolist(), strict=True)
-        draft.row(limits.kilograms, list(entries))
+        carbon_row = draft.row(limits.kilograms, list(entries))
+    return power, carbon_row
 
 
 def _budget(draft: _Draft, data: ModelData) -> int:
@@ -286,6 +306,10 @@ def period_of(linking: LinkingConstraints, period: int, reserved: Floats) -> Lin
         on_demand=_placed(place, linking.on_demand[:, [period]]),
         spot=_placed(place, linking.spot[:, [period]]),
         supply=_placed(row_place, linking.supply[:, [period]]),
+        paid=_placed(row_place, linking.paid[:, :, [period]]),
+        pool_watts=_placed(row_place, linking.pool_watts[:, [period]]),
+        watts=_placed(row_place, linking.watts[[period]]),
+        carbon=-1,
         periods=1,
     )
 

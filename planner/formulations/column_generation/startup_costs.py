@@ -158,6 +158,8 @@ class Valued:
     """(W, m, T) between nothing and what its start costs."""
     bound: float
     """Lower bound that these values prove on what the fleet costs with its starts."""
+    starts: Starts
+    """What starts cost."""
 
     def kept(self, starts: Starts, patterns: Patterns, period: int) -> Floats:
         """Return what the replicas of patterns are worth to the period after theirs."""
@@ -200,13 +202,13 @@ def valued(
     if starts.running is None:
         most[:, :, starts.before < 0] = 0.0
     value = np.zeros_like(most)
-    best, average = Valued(value, relaxed.bound), np.zeros_like(most)
+    best, average = Valued(value, relaxed.bound, starts), np.zeros_like(most)
     for turn in range(TURNS):
         if time.perf_counter() > until:
             break
         bound, counts = _at(subproblems, linking, relaxed, starts, value)
         if bound > best.bound:
-            best = Valued(value, bound)
+            best = Valued(value, bound, starts)
         average = counts if turn == 0 else (1 - RECENT) * average + RECENT * counts
         step = STEP / math.sqrt(turn + 1) * np.sign(_more(starts, average))
         value = _allowed(starts, np.clip(value + step * most, 0.0, most), replica)

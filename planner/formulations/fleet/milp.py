@@ -30,6 +30,7 @@ from planner.formulations.fleet.index_sets import (
     serving,
     total,
 )
+from planner.formulations.fleet.lagrangian_prices import lagrangian_prices
 from planner.formulations.fleet.priorities import unrefused
 from planner.formulations.fleet.ties import tie_breaks
 from planner.problem.tolerances import PROVED, ROUNDING
@@ -95,6 +96,7 @@ def solve(
     solver: str = "highs",
     time_limit_seconds: float = 300.0,
     relative_gap: float = 0.0,
+    multipliers: bool = False,
 ) -> SolveResult:
     """Find the cheapest plan of a fleet, with a proof.
 
@@ -111,6 +113,8 @@ def solve(
         `highs` or `scip`.
     time_limit_seconds, relative_gap : float
         When to stop: seconds, and (objective - bound) / objective.
+    multipliers : bool
+        Whether prices from the relaxation are wanted, too.
 
     Returns
     -------
@@ -139,6 +143,7 @@ def solve(
         relative_gap=0.0 if ties else relative_gap,
         tolerance=ROUNDING,
         tie=TIED,
+        duals=multipliers,
     )
     status, seconds = _status(outcome, relative_gap), spent + outcome.seconds
     if status == "optimal" and unproved is not None:
@@ -148,7 +153,8 @@ def solve(
     decisions = extract_solution.decisions(data, m)
     dollars = costs.objective(data, decisions)
     bound = min(outcome.bound, dollars)
-    return SolveResult(status, decisions, dollars, bound, seconds, outcome.solver)
+    prices = None if outcome.duals is None else lagrangian_prices(m, of, outcome.duals)
+    return SolveResult(status, decisions, dollars, bound, seconds, outcome.solver, prices)
 
 
 def _status(outcome: Outcome, relative_gap: float) -> str:

@@ -287,6 +287,12 @@ def _sentence(plan: FleetPlan, w: int) -> str:
     )
 
 
+def _without_a_solver(plan: FleetPlan) -> list[tuple[str, str]]:
+    if math.isnan(plan.safe_bound):
+        return []
+    return [("Nor below, with no solver trusted", number_format.dollars(plan.safe_bound))]
+
+
 def proof(plan: FleetPlan) -> Table:
     """Return what is proved, by whom, and of which question."""
     rows = [("Status", plan.status)]
@@ -299,6 +305,7 @@ def proof(plan: FleetPlan) -> Table:
         rows += [
             ("Cost over the horizon, refusals included", number_format.dollars(plan.objective)),
             ("No plan is below", number_format.dollars(plan.bound)),
+            *_without_a_solver(plan),
             ("Gap", f"{plan.gap:.3g}"),
         ]
     if plan.solver:

@@ -105,6 +105,8 @@ def _cost(plan: FleetPlan) -> Table:
     if not math.isnan(plan.bound):
         bound = f"no plan is below ${plan.bound:,.2f}; this one has ${plan.objective:,.2f}"
         table.add_row("Proof", f"{bound}, gap {plan.gap:.3g}")
+    if not math.isnan(plan.safe_bound):
+        table.add_row("Recomputed", f"no plan is below ${plan.safe_bound:,.2f}, no solver trusted")
     solved = f"{plan.method}, {plan.solver}, {plan.seconds:,.2f} s"
     table.add_row("Solved", solved)
     if plan.prices is not None and plan.prices.budget > 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from planner.errors import InputError
 from planner.plans.fleet_columns import MARKETS
@@ -32,11 +33,32 @@ from planner.verification.fleet.purchases import (
 )
 from planner.verification.fleet.replicas import Asked, Rows, find_offers, row_findings, rows_of
 from planner.verification.fleet.robustness import rise_findings
+from planner.verification.fleet.safe_bound import safe_bound
 
 NOT_FOUND = ("infeasible", "no_solution_in_time")
 
 
-def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Finding]:
+def with_safe_bound(plan: FleetPlan, fleet: Fleet, offers: Offers) -> FleetPlan:
+    """Return a plan with the bound that its multipliers prove, whatever they are.
+
+    Parameters
+    ----------
+    plan : FleetPlan
+        A plan; without multipliers, or one that was not found, it stays as it is.
+    fleet, offers : Fleet, Offers
+        What was asked, and what is on offer.
+    """
+    if plan.multipliers is None or plan.status not in FOUND:
+        return plan
+    if plan.traffic is not None:
+        fleet = grown(fleet, plan.traffic.factor)
+    found = safe_bound(_asked(fleet, offers), offers, plan.multipliers)
+    return replace(plan, safe_bound=found if math.isfinite(found) else math.nan)
+
+
+def check_fleet_plan(
+    plan: FleetPlan, fleet: Fleet, offers: Offers, *, bounded: bool = False
+) -> list[Finding]:
     """Recompute a fleet's plan and list everything in it that does not hold.
 
     Parameters
@@ -47,6 +69,8 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
         What was asked.
     offers : Offers
         Deployments on offer, as files or tables state them.
+    bounded : bool
+        Whether the plan comes from `with_safe_bound`, whose number need not be found twice.
 
     Returns
     -------
@@ -68,9 +92,7 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
     if plan.status not in FOUND:
         return [*findings, *_nothing_found(plan)]
     try:
-        asked = Asked(
-            fleet, periods_of(fleet), served_of(fleet, offers.rates.shape[1]), sold_of(fleet)
-        )
+        asked = _asked(fleet, offers)
     except (InputError, KeyError, ValueError) as error:
         return [*findings, Finding("fleet", error, "a fleet that can be planned")]
     if wrong := list(_shape(plan, asked)):
@@ -93,7 +115,12 @@ def check_fleet_plan(plan: FleetPlan, fleet: Fleet, offers: Offers) -> list[Find
         *rise_findings(plan, asked, offers, rows, bought),
         *_cost(plan, asked, rows, bought),
         *_proof(plan, fleet),
+        *_safe_proof(plan, asked, offers, bounded),
     ]
+
+
+def _asked(fleet: Fleet, offers: Offers) -> Asked:
+    return Asked(fleet, periods_of(fleet), served_of(fleet, offers.rates.shape[1]), sold_of(fleet))
 
 
 def _identity(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
@@ -207,3 +234,25 @@ def _proof(plan: FleetPlan, fleet: Fleet) -> Iterator[Finding]:
     most = fleet.solver.relative_gap
     if plan.status == "optimal" and not plan.gap <= most * (1.0 + CHECKED_FLEET) + CHECKED_FLEET:
         yield Finding("status", plan.status, f"a gap of at most {most:g}, not {plan.gap:.3g}")
+
+
+def _safe_proof(plan: FleetPlan, asked: Asked, offers: Offers, bounded: bool) -> Iterator[Finding]:
+    """The safe bound is the one that the multipliers prove, and no more than the objective."""
+    if plan.multipliers is None:
+        if not math.isnan(plan.safe_bound):
+            yield Finding("safe_bound", plan.safe_bound, "nothing without multipliers")
+        return
+    periods = len(plan.pools), len(plan.periods)
+    if plan.multipliers.supply.shape != periods:
+        yield Finding("multipliers", plan.multipliers.supply.shape, f"{periods} pools and periods")
+        return
+    if not bounded:
+        right = safe_bound(asked, offers, plan.multipliers)
+        right = right if math.isfinite(right) else math.nan
+        same = math.isclose(plan.safe_bound, right, rel_tol=CHECKED_FLEET, abs_tol=CHECKED_FLEET)
+        if not same and not (math.isnan(plan.safe_bound) and math.isnan(right)):
+            yield Finding("safe_bound", f"{plan.safe_bound:.12g}", f"{right:.12g}")
+    room = CHECKED_FLEET * max(abs(plan.objective), 1.0)
+    if plan.safe_bound > plan.objective + room:
+        expected = f"no less than the safe bound {plan.safe_bound:.12g}"
+        yield Finding("objective", f"{plan.objective:.12g}", expected)
