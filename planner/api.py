@@ -33,6 +33,7 @@ from planner.plans.build_fleet import build_fleet_plan
 from planner.plans.comparison import Comparison
 from planner.plans.fleet_plan import FleetPlan, ShadowPrices, Traffic
 from planner.plans.plan import Plan
+from planner.plans.search_words import search_words
 from planner.plans.what_runs import comparison_words, ended_words
 from planner.problem.fleet import Fleet
 from planner.problem.instance import Instance, Solver
@@ -89,8 +90,8 @@ def solve(
     Returns
     -------
     Plan or FleetPlan
-        `optimal` with its proof, `time_limit` with a bound, or `infeasible` with the nearest
-        that could be met; of a fleet also `no_solution_in_time`. Every plan has passed the
+        `optimal` with its proof, `feasible` or `time_limit` with a bound, or `infeasible` with the
+        nearest that could be met; of a fleet also `no_solution_in_time`. Every plan has passed the
         independent checker.
 
     Raises
@@ -220,8 +221,8 @@ def solve_fleet(
     Returns
     -------
     FleetPlan
-        `optimal` within the gap asked for, `time_limit` with a bound, `infeasible`, or
-        `no_solution_in_time`. Every plan has passed the independent checker.
+        `optimal` within the gap asked for, `feasible` or `time_limit` with a bound, `infeasible`,
+        or `no_solution_in_time`. Every plan has passed the independent checker.
 
     Raises
     ------
@@ -297,13 +298,15 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
     message = comparison_words(fleet, comparison)
     if result.status == "infeasible":
         message = _too_many_changes(fleet, data) or _shortage(fleet, offers).text
+    limit = fleet.solver.time_limit_seconds
+    search = search_words(result.status, method, result.seconds, limit)
     ended = ended_words(what_runs(fleet, offers, known.feasibility)[1])
     prices = _hourly(data, duals)
     plan = build_fleet_plan(
         *(fleet, offers, data, result, prices),
         comparison=comparison,
         method=method,
-        message=" ".join(filter(None, (message, ended))),
+        message=" ".join(filter(None, (message, search, ended))),
     )
     plan = with_safe_bound(plan, fleet, offers)
     if plan.found and (findings := check_fleet_plan(plan, fleet, offers, bounded=True)):

@@ -12,12 +12,12 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from planner.batch.tasks import Tasks
+from planner.plans.plan import FOUND
 from planner.reporting.terminal.console import PlainConsole
 
 MOST_FAILURES = 20
 """Failures that are told one by one; the CSV has them all."""
 LOG_SECONDS = 30.0
-FOUND = ("optimal", "time_limit")
 
 
 class Progress:

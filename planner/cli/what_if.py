@@ -19,6 +19,7 @@ from planner.cli.fleet_options import (
     at_work,
 )
 from planner.cli.outputs import check_places
+from planner.plans.plan import FOUND
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,6 @@ LARGEST = 1e6
 """Factor on demand, or rise of it."""
 CELLS = "stress-cells"
 """Table of stress cell by cell."""
-FOUND = ("optimal", "time_limit")
 FACTOR = "a factor above 0, such as 1.5"
 FACTORS = "factors above 0, such as 1.5, or 1,1.2,1.5, or 1:2:11"
 PARTS = "parts from 0 to below 1, such as 0,0.1,0.2 or 10%"

@@ -21,6 +21,7 @@ from planner.plans.folder import (
     SUMMARY_FILE,
 )
 from planner.plans.multipliers import Multipliers
+from planner.plans.plan import FOUND
 from planner.problem.offers import Deployment
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class FleetPlan:
     fleet: str
     """Name of the fleet."""
     status: str
-    """`optimal`, `time_limit`, `infeasible` or `no_solution_in_time`."""
+    """`optimal`, `feasible`, `time_limit`, `infeasible` or `no_solution_in_time`."""
     objective: float = math.nan
     """Dollars over the horizon, those for refused requests included; NaN where there is no plan."""
     bound: float = math.nan
@@ -231,7 +232,7 @@ class FleetPlan:
     @property
     def found(self) -> bool:
         """Whether there is a plan."""
-        return self.status in ("optimal", "time_limit")
+        return self.status in FOUND
 
     @property
     def own_dollars(self) -> Floats:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal[
-    "optimal", "time_limit", "infeasible", "no_solution_in_time", "input_error", "error"
+    "optimal", "feasible", "time_limit", "infeasible", "no_solution_in_time", "input_error", "error"
 ]
+FOUND: tuple[Status, ...] = ("optimal", "feasible", "time_limit")
+"""Statuses of plans that hold something to run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,8 @@ class Plan:
     instance: str
     """Name of the instance."""
     status: Status
-    """`optimal` is proved; `time_limit` has a bound; `infeasible` is a fact about the instance."""
+    """`optimal` is proved; `feasible` and `time_limit` have a bound; `infeasible` is a fact about
+    the instance."""
     objective_name: str = ""
     objective: float | None = None
     """Value of what was optimised."""
@@ -145,7 +148,7 @@ class Plan:
     @property
     def found(self) -> bool:
         """Whether the plan holds a deployment."""
-        return self.status in ("optimal", "time_limit")
+        return self.status in FOUND
 
     def to_row(self) -> dict[str, Any]:
         """Return the plan as one flat mapping, column by column; what is not finite is None."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from planner.errors import InputError
+from planner.plans.plan import FOUND
 from planner.plans.read_csv import read_rows
 from planner.problem.fleet import ONLY_PERIOD
 from planner.problem.instance import Instance
@@ -25,7 +26,6 @@ from planner.terms.forward_pass import Precision
 from planner.verification import rules
 from planner.verification.recompute import Decisions, recomputed
 
-FOUND = ("optimal", "time_limit")
 NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
 DECISIVE = ("pool", "accelerator", "tensor_parallel", "batch", "replicas", "objective")
 """Columns that are empty where there is no deployment."""

@@ -204,13 +204,13 @@ def test_rows_of_instances_that_are_not_asked_any_more_are_left_out(path):
 
 
 def test_what_another_run_could_better_is_tried_again(path):
-    again = ("time_limit", "no_solution_in_time", "input_error", "error")
+    again = ("feasible", "time_limit", "no_solution_in_time", "input_error", "error")
     old = [plan(number, status=status) for number, status in enumerate(again)]
-    old += [plan(4, planner_version="0.0.9"), plan(5, instance_digest="edited"), plan(6)]
+    old += [plan(5, planner_version="0.0.9"), plan(6, instance_digest="edited"), plan(7)]
     interrupt(path, old)
-    results_file = batch(path, PLANS[:7], resume=True)
-    assert path.read_bytes() == write_csv(PLANS[:7]).encode()
-    assert (results_file.rows_kept, results_file.rows_written) == (1, 6)
+    results_file = batch(path, PLANS[:8], resume=True)
+    assert path.read_bytes() == write_csv(PLANS[:8]).encode()
+    assert (results_file.rows_kept, results_file.rows_written) == (1, 7)
 
 
 def test_rows_damaged_by_others_are_not_kept(path):

@@ -416,7 +416,7 @@ def test_of_two_plans_the_cheaper_stays_with_the_higher_bound() -> None:
     other = replace(found, objective=value, bound=0.5 * value)
     for pair in ((one, other), (other, one)):
         kept = algorithm.better(*pair, 0.01)
-        assert (kept.objective, kept.bound, kept.status) == (value, 0.9 * value, "time_limit")
+        assert (kept.objective, kept.bound, kept.status) == (value, 0.9 * value, "feasible")
     assert algorithm.better(one, replace(other, decisions=None), 0.0) is one
 
 

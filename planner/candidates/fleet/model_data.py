@@ -282,7 +282,7 @@ class SolveResult:
     """What a formulation found and proved."""
 
     status: str
-    """`optimal`, `time_limit`, `infeasible` or `no_solution_in_time`."""
+    """`optimal`, `feasible`, `time_limit`, `infeasible` or `no_solution_in_time`."""
     decisions: Decisions | None
     objective: float
     """Dollars over the horizon; NaN where there is no plan."""

@@ -79,6 +79,7 @@ def solve(
     Returns
     -------
     SolveResult
+        `feasible` where the search ended before its time with a gap above the one asked for;
         `infeasible` where not even parts of replicas would do; `no_solution_in_time` where those
         would but no whole ones were found.
     DualPrices or None
@@ -101,15 +102,24 @@ def solve(
 
 
 def better(one: SolveResult, other: SolveResult, gap: float) -> SolveResult:
-    """Return the cheaper of two plans for the same figures, with the higher of their bounds."""
+    """Return the cheaper of two plans for the same figures, with the higher of their bounds.
+
+    Where the second took all the time that was left, more might help. That there is no plan is told
+    where neither has one.
+    """
+    in_time = other.status not in ("time_limit", "no_solution_in_time")
+    if other.decisions is None and one.decisions is None:
+        return other if "infeasible" in (one.status, other.status) else one
     if other.decisions is None:
-        return other if other.status == "infeasible" else one
+        more_might_help = one.status == "feasible" and not in_time
+        return replace(one, status="time_limit") if more_might_help else one
     cheaper = other if one.decisions is None or other.objective <= one.objective else one
-    bound = min(max(one.bound, other.bound), cheaper.objective)
+    bound = min(float(np.fmax(one.bound, other.bound)), cheaper.objective)
     proved = cheaper.objective - bound <= max(gap, PROVED) * abs(cheaper.objective)
+    unproved = "feasible" if in_time else "time_limit"
     return replace(
         cheaper,
-        status="optimal" if proved else "time_limit",
+        status="optimal" if proved else unproved,
         bound=bound,
         seconds=one.seconds + other.seconds,
     )
@@ -144,7 +154,7 @@ def solve_once(data: ModelData, symmetric: Ints, goal: Goal) -> Found:
         return Found((_without("no_solution_in_time", relaxed.bound, started), shadow), missed)
     value = objective(data, decided)
     final = Chosen(chosen.patterns, value, min(chosen.bound, value))
-    status = "optimal" if goal.met(final) else "time_limit"
+    status = goal.status(final)
     seconds = time.perf_counter() - started
     result = SolveResult(status, decided, value, final.bound, seconds, _name())
     return Found((result, shadow), goal.met(chosen) and status != "optimal")

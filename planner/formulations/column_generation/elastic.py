@@ -174,7 +174,7 @@ def _all_at_once(
     chosen = _choose(subproblems, elastic.linking, relaxed, goal)
     if chosen.patterns is None:
         return relaxed_limits.without("no_solution_in_time", pools, periods)
-    status = "optimal" if goal.met(chosen) else "time_limit"
+    status = goal.status(chosen)
     missing = replace(_read(supply, elastic, subproblems, chosen.patterns), status=status)
     total = value_of(missing, value)
     # The dollars of the plan are part of what was bounded, but not of what is missing.

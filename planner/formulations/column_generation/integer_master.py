@@ -43,6 +43,8 @@ FEW_PATTERNS, EXACT = 20_000, 1e-9
 default, with which it may overspend a budget by a millionth."""
 MOST_STATES = 600_000
 """States above which looking for patterns gives up."""
+HARDLY_ANY_SECONDS = 0.1
+"""Time in which nothing more is begun."""
 ENOUGH = 0.5
 """Part of the allowed distance at which one round stops."""
 
@@ -74,6 +76,12 @@ class Goal:
     def left(self) -> float:
         """Seconds that are left."""
         return self.until - time.perf_counter()
+
+    def status(self, chosen: Chosen) -> str:
+        """Return `optimal`, `feasible` where the search ended before its time, or `time_limit`."""
+        if self.met(chosen):
+            return "optimal"
+        return "time_limit" if self.left <= HARDLY_ANY_SECONDS else "feasible"
 
     def allowed(self, objective: float) -> float:
         """Return the distance at which to stop."""
@@ -257,7 +265,7 @@ def solve_whole(
         highs.setOptionValue("mip_feasibility_tolerance", EXACT)
     if few and not exact and not known:  # Beside either, presolve was seen to lie.
         highs.setOptionValue("presolve", "on")
-    highs.setOptionValue("time_limit", max(goal.left, 0.1))
+    highs.setOptionValue("time_limit", max(goal.left, HARDLY_ANY_SECONDS))
     highs.setOptionValue("mip_rel_gap", ENOUGH * goal.gap)
     highs.setOptionValue("mip_abs_gap", 0.9 * goal.dollars)
     if known:

@@ -23,7 +23,7 @@ class Missing:
     """What must be added so that all demand can be served."""
 
     status: str
-    """`optimal`, `time_limit`, `infeasible` or `no_solution_in_time`."""
+    """`optimal`, `feasible`, `time_limit`, `infeasible` or `no_solution_in_time`."""
     gpus: Floats
     """(P,) accelerators to be added to the pool and to each of its ways of paying."""
     short: Floats
@@ -41,7 +41,7 @@ class Missing:
     @property
     def found(self) -> bool:
         """Whether anything could be found that helps."""
-        return self.status in ("optimal", "time_limit")
+        return self.status in ("optimal", "feasible", "time_limit")
 
 
 def without(status: str, pools: int, periods: int) -> Missing:

@@ -11,12 +11,12 @@ from statistics import median
 from typing import Any
 
 from planner.io.output import cell
+from planner.plans.plan import FOUND
 from planner.plans.read_csv import read_plans, read_plans_table
 from planner.reporting import number_format
 from planner.reporting.html.plan_section import Figure
 from planner.reporting.html.tables import Row, Table, table
 
-FOUND = ("optimal", "time_limit")
 MOST_LISTED, MOST_GROUPS, MOST_FAILURES, MOST_VALUES = 500, 25, 20, 40
 LONGEST_MESSAGE = 400
 DRAWABLE = (1e-9, 1e12)
@@ -30,6 +30,7 @@ READ = (
 """Columns that the report reads; a file may lack some."""
 STATUS_WORDS = {
     "optimal": "proved best",
+    "feasible": "found, proved within its gap: the search ended",
     "time_limit": "found, not proved: time ran out",
     "infeasible": "impossible as asked",
     "no_solution_in_time": "time ran out before any plan was found",

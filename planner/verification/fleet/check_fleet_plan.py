@@ -13,11 +13,12 @@ from dataclasses import replace
 from planner.errors import InputError
 from planner.plans.fleet_columns import MARKETS
 from planner.plans.fleet_plan import FleetPlan
+from planner.plans.plan import FOUND
 from planner.problem.fleet import Fleet
 from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
 from planner.problem.tolerances import CHECKED_FLEET
-from planner.verification.check_plan import FOUND, Finding
+from planner.verification.check_plan import Finding
 from planner.verification.fleet.changes import change_findings
 from planner.verification.fleet.demand import coverage_findings, refusal_dollars
 from planner.verification.fleet.deployments import deployment_findings
