@@ -194,11 +194,12 @@ def _prices(
     pool = np.where(own, prices.occupied[each.spot.astype(int), each.pool], 0.0)
     pool = pool + np.where(own, 0.0, prices.supply[each.pool])
     watts = prices.pool_watts + prices.watts[None, :]
-    pool = pool + np.where(watts > 0, watts * np.nan_to_num(sold.watts)[:, None], 0.0)[each.pool]
+    power = np.where(watts > 0, watts * np.nan_to_num(sold.watts)[:, None], 0.0)
     if prices.kilogram > 0:
-        pool = pool + (prices.kilogram * sold.kilograms_per_hour[:, None] * hours)[each.pool]
+        power = power + prices.kilogram * sold.kilograms_per_hour[:, None] * hours
+    power = each.working[:, None] * power[each.pool]
     paid = np.nan_to_num(each.own)[:, None] * hours * (1.0 + prices.dollar)
-    price = (gpus * pool + paid) * BELOW
+    price = (gpus * pool + power + paid) * BELOW
     return _with_starts(asked, offers, each, prices, price)
 
 
