@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.catalogue.accelerator import Accelerator
 from planner.catalogue.engine import Engine
+from planner.catalogue.launcher import Launcher
 from planner.catalogue.machine_types import accelerator_of
 from planner.catalogue.own_files import complaints, content_of, is_own_file, text_of
 from planner.catalogue.profile import Profile
@@ -21,6 +22,7 @@ ACCELERATORS = DATA / "accelerators"
 TRANSFORMERS = DATA / "transformers"
 PROFILES = DATA / "profiles"
 ENGINES = DATA / "engines"
+LAUNCHERS = DATA / "launchers"
 SAME: Mapping[Path, Callable[[str], str]] = {
     ACCELERATORS: same_accelerator,
     TRANSFORMERS: same_transformer,
@@ -73,6 +75,18 @@ def engine(name: str) -> Engine:
         Where no file describes it; the nearest names are suggested.
     """
     record: Engine = _record(ENGINES, name, Engine)
+    return record
+
+
+def launcher(name: str) -> Launcher:
+    """Return how the engine called `name` is started.
+
+    Raises
+    ------
+    UnknownNameError
+        Where that is not known.
+    """
+    record: Launcher = _record(LAUNCHERS, name, Launcher)
     return record
 
 

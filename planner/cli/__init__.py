@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 
-from planner.cli import batch, explain, frontier, inspect, report, solve, what_if
+from planner.cli import batch, explain, frontier, inspect, launch, report, solve, what_if
 from planner.cli.app import NOT_SOLVED, WRONG_INPUT, app, say
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "explain",
     "frontier",
     "inspect",
+    "launch",
     "main",
     "report",
     "solve",

@@ -17,6 +17,7 @@ EXIT_CODES = (
 
 ORDER = (
     "solve",
+    "launch",
     "explain",
     "batch",
     "frontier",

@@ -163,7 +163,7 @@ def _answered(task: Task, solver: str | None, how: How, quiet: bool) -> Plan:
 
     shortlists = ShortlistCache()
     plan = _solve_one(task, solver, how, shortlists)
-    _show(plan, quiet)
+    _show(plan, quiet, "" if quiet else _command(task, plan))
     if not quiet:
         _show_more_kinds(task, plan, shortlists)
     return plan
@@ -207,12 +207,30 @@ def search_progress(instance: Instance, times: int = 1) -> Iterator[Callable[[in
         yield lambda done: bar.update(task, completed=done)
 
 
-def _show(plan: Plan, quiet: bool) -> None:
+def _command(task: Task, plan: Plan) -> str:
+    """Return the command that runs a plan, or why there is none."""
+    from planner.errors import InputError
+    from planner.launch.launch import command_of
+    from planner.launch.of_plan import jobs_of_plan
+    from planner.problem.instance import Instance
+    from planner.reporting.terminal.plan import INSIDE
+
+    instance = task.instance() if plan.found else None
+    if not isinstance(instance, Instance):
+        return ""
+    try:
+        (job, engine), *_ = jobs_of_plan(plan, instance)
+        return command_of(job, engine).text(INSIDE)
+    except InputError as error:
+        return "".join(f"{p.expected}: not this one, {p.found}." for p in error.problems)
+
+
+def _show(plan: Plan, quiet: bool, command: str) -> None:
     from planner.reporting.terminal.console import PlainConsole
     from planner.reporting.terminal.plan import show_plan
 
     if plan.status not in ("input_error", "error") and not (quiet and plan.found):
-        show_plan(plan, PlainConsole(stderr=quiet))
+        show_plan(plan, PlainConsole(stderr=quiet), command)
 
 
 def _show_more_kinds(task: Task, plan: Plan, shortlists: ShortlistCache) -> None:

@@ -22,11 +22,13 @@ COLOURS = {
 }
 
 
-def show_plan(plan: Plan, console: Console) -> None:
-    """Print one plan."""
-    console.print(_found(plan) if plan.found else _not_found(plan))
+def show_plan(plan: Plan, console: Console, command: str = "") -> None:
+    """Print one plan, with the command that runs it where one is given."""
+    console.print(_found(plan, command) if plan.found else _not_found(plan))
 
 
+INSIDE = 74
+"""Columns within the frame of a plan."""
 WAY_OUT = re.compile(
     r"(?P<why>.*?) (?P<opening>(?:It becomes feasible with|No single change suffices)[^:]*:) "
     r"(?P<ways>.*)\."
@@ -46,10 +48,11 @@ def _not_found(plan: Plan) -> RenderableType:
     )
 
 
-def _found(plan: Plan) -> RenderableType:
+def _found(plan: Plan, command: str) -> RenderableType:
     proved = "proved optimal" if plan.status == "optimal" else "not proved: time ran out"
     title = Text(f"{plan.instance}: {_money(plan)} ({proved})")
-    body = Group(_answer(plan), Text(), _time(plan), Text(), _basis(plan), *_notes(plan))
+    run = [Text(), Text(command)] if command else []
+    body = Group(_answer(plan), Text(), _time(plan), Text(), _basis(plan), *_notes(plan), *run)
     return Panel(body, title=title, title_align="left", expand=False, padding=(1, 2))
 
 

@@ -1,0 +1,1 @@
+"""Launch commands: what is typed to run a plan."""

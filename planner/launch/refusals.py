@@ -1,0 +1,65 @@
+"""Refusals: what an engine cannot express, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from planner.catalogue.engine import Engine
+from planner.catalogue.launcher import Launcher
+from planner.launch.job import Job
+from planner.terms.speculation import MTP
+
+
+def reasons(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
+    """Yield why an engine cannot start a job; nothing where it can.
+
+    Parameters
+    ----------
+    job : Job
+        What is to be started.
+    engine : Engine
+        What the engine can launch.
+    launcher : Launcher
+        How it is started.
+    """
+    if job.role != "colocated":
+        yield f"it has no command for {job.role} workers alone yet"
+    if job.weights not in engine.weights:
+        yield f"it loads no weights in {job.weights}"
+    if job.kv != "bf16" and job.kv not in launcher.kv:
+        yield f"it keeps no cache in {job.kv}"
+    degrees = (
+        *(job.tensor_parallel, job.pipeline_parallel),
+        *(job.data_parallel, job.expert_parallel),
+    )
+    tp, pp, dp, ep = (np.asarray([degree]) for degree in degrees)
+    if not engine.launches(tp, pp, dp, ep).all():
+        yield _of_degrees(job, engine)
+    if job.gamma and job.draft:
+        yield from _of_drafts(job, engine, launcher)
+
+
+def _of_degrees(job: Job, engine: Engine) -> str:
+    """Return which degrees do not go together."""
+    width = job.width
+    said = f"tp {job.tensor_parallel}, dp {job.data_parallel}, ep {job.expert_parallel}"
+    if engine.expert_parallel == "none-or-width" and job.expert_parallel not in (1, width):
+        return f"{said}: its experts are spread over 1 or all {width} ranks of a stage"
+    if engine.data_parallel == "none-or-width" and job.data_parallel not in (1, width):
+        return f"{said}: its attention is data parallel over 1 or all {width} ranks of a stage"
+    return f"it has no flags for {said}, pp {job.pipeline_parallel}"
+
+
+def _of_drafts(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
+    """Yield why it cannot draft so."""
+    own = job.draft == MTP
+    pp, dp = np.asarray([job.pipeline_parallel]), np.asarray([job.data_parallel])
+    if not engine.drafts(pp, dp, own=own).all():
+        yield "it does not draft so with these degrees"
+    ranks = {"one": 1, "all": job.tensor_parallel}
+    allowed = sorted({ranks[word] for word in launcher.draft_ranks})
+    if not own and job.draft_tensor_parallel not in allowed:
+        told = " or ".join(map(str, allowed))
+        yield f"its draft runs on {told} ranks, and not on {job.draft_tensor_parallel}"
