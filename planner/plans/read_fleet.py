@@ -13,9 +13,20 @@ import numpy as np
 
 from planner.errors import InputError, Problem, reason_of
 from planner.io.column_csv import is_value
-from planner.io.output import cell
+from planner.plans.agreement import (
+    EXPECTED,
+    insist_on_columns,
+    insist_on_summary,
+    insist_on_whole_rows,
+)
 from planner.plans.comparison import Comparison
-from planner.plans.fleet_columns import CAPACITY_TYPES, MARKETS, replica_columns
+from planner.plans.fleet_columns import (
+    CAPACITY_TYPES,
+    MARKETS,
+    purchase_columns,
+    replica_columns,
+    service_columns,
+)
 from planner.plans.fleet_plan import (
     Bools,
     FleetPlan,
@@ -31,7 +42,6 @@ from planner.plans.folder import PLAN_FILE, PURCHASES_FILE, SERVICE_FILE, SUMMAR
 from planner.plans.multipliers import read_multipliers
 from planner.plans.plan import COLUMNS, Plan
 from planner.problem.offers import ROLES, Deployment
-from planner.problem.tolerances import CHECKED_FLEET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,8 +92,6 @@ DESCRIBING = tuple(
     if name not in (*NUMBERS[PLAN_FILE][0], *NUMBERS[PLAN_FILE][1], "tokens_per_second_per_request")
 )
 """Columns of what is known of the deployment."""
-FOLLOWING = ("tokens_per_second_per_request", "utilisation", "dollars_per_million_tokens")
-"""Columns of numbers that follow from others."""
 SERVED, EXTRA, RISEN = "served", "extra_replicas", "served_when_risen"
 """Columns of plan.csv; the last two are there where a rise is planned for."""
 
@@ -118,6 +126,8 @@ def read_fleet_plan(folder: str | Path) -> FleetPlan:
     """
     folder = Path(folder)
     head = _head(folder / SUMMARY_FILE)
+    for name in (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE):
+        insist_on_whole_rows(folder / name)
     rows, purchases, service = (
         _table(folder / name) for name in (PLAN_FILE, PURCHASES_FILE, SERVICE_FILE)
     )
@@ -125,38 +135,17 @@ def read_fleet_plan(folder: str | Path) -> FleetPlan:
         plan = _plan(folder, head, rows, purchases, service)
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable(folder, str(error)) from None
-    _insist_on_agreement(folder / PLAN_FILE, plan)
+    insist_on_summary(folder / SUMMARY_FILE, head, plan.summary())
+    # Without a plan one row says so, with nothing but what is the same in all rows.
+    there = len(plan.replicas)
+    said = replica_columns(plan)
+    if SERVED in rows:  # Also where no row serves any class.
+        said = {name: said.get(name, "") for name in (*COLUMNS, SERVED, *said)}
+    columns = {name: of if there or is_value(of) else None for name, of in said.items()}
+    insist_on_columns(folder / PLAN_FILE, columns, max(there, 1))
+    insist_on_columns(folder / PURCHASES_FILE, purchase_columns(plan), len(plan.purchases))
+    insist_on_columns(folder / SERVICE_FILE, service_columns(plan), plan.service.demand.size)
     return plan
-
-
-def _insist_on_agreement(path: Path, plan: FleetPlan) -> None:
-    """Refuse rows whose columns say other than the rest of the plan, from which they follow."""
-    import pandas as pd
-
-    columns = replica_columns(plan)
-    header = tuple(pd.read_csv(path, nrows=0).columns)[: len(COLUMNS)]
-    if header != COLUMNS:
-        odd = next(
-            name for name, other in zip(COLUMNS, (*header, ""), strict=False) if name != other
-        )
-        raise _unusable(path, f"{odd} not in the place where plans have it")
-    constant = [name for name, column in columns.items() if is_value(column)]
-    follows = [*constant, *FOLLOWING] if len(plan.replicas) else constant
-    texts = pd.read_csv(path, usecols=follows, dtype="str", keep_default_na=False)
-    for name in follows:
-        column = columns[name]
-        if isinstance(column, np.ndarray | float):
-            column = np.broadcast_to(column, len(texts))
-            stated = pd.to_numeric(texts[name].replace("", "nan"), errors="coerce").to_numpy(float)
-            near = np.isclose(stated, column, rtol=CHECKED_FLEET, atol=0.0, equal_nan=True)
-            wrong = ~(near | ~(np.isfinite(stated) | np.isfinite(column)))
-        else:
-            wrong = (texts[name] != cell(column)).to_numpy()
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            right = cell(column[row] if isinstance(column, np.ndarray) else column)
-            found = f"{name} {texts[name][row]!r} in row {row + 1}, where the rest says {right!r}"
-            raise _unusable(path, found)
 
 
 def _plan(
@@ -216,8 +205,7 @@ def _traffic(stated: dict[str, Any] | None) -> Traffic | None:
 
 
 def _unusable(path: Path, found: str) -> InputError:
-    expected = "the plan of a fleet, as the planner writes it"
-    return InputError(Problem(file=str(path), found=found, expected=expected))
+    return InputError(Problem(file=str(path), found=found, expected=EXPECTED))
 
 
 def _number(value: Any, missing: float = math.nan) -> float:

@@ -6,6 +6,7 @@ formulations nor any solver, so that a mistake there cannot hide here.
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from planner.errors import InputError
-from planner.plans.plan import FOUND
-from planner.plans.read_csv import read_rows
+from planner.errors import InputError, Problem
+from planner.plans.plan import COLUMNS, FOUND
+from planner.plans.read_csv import read_plans_table, read_rows
 from planner.problem.fleet import ONLY_PERIOD
 from planner.problem.instance import Instance
 from planner.problem.label import label
@@ -27,8 +28,15 @@ from planner.verification import rules
 from planner.verification.recompute import Decisions, recomputed
 
 NOT_FOUND = ("infeasible", "no_solution_in_time", "input_error", "error")
-DECISIVE = ("pool", "accelerator", "tensor_parallel", "batch", "replicas", "objective")
+UNPLANNED = (
+    *("objective", "bound", "safe_bound", "gap"),
+    *(name for name in COLUMNS[COLUMNS.index("rows") + 1 :] if name != "transformer"),
+)
 """Columns that are empty where there is no deployment."""
+OF_FLEETS = ("served", "extra_replicas", "served_when_risen")
+"""Columns that plans of fleets may have beside the others."""
+UNREAD = ("input_error", "error")
+"""Statuses of instances of which nothing may be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def check_plan(row: Mapping[str, Any], instance: Instance) -> list[Finding]:
     """
     findings = list(_identity(row, instance))
     if row.get("status") not in FOUND:
-        return [*findings, *_nothing_found(row)]
+        return [*findings, *_nothing_found(row), *_question(row, instance)]
     try:
         resolved = resolve(instance)
         supply = _pool(row, resolved)
@@ -107,23 +115,41 @@ def check_file(
         Where the file cannot be read or is no CSV of plans.
     """
     known = {instance.name: instance for instance in instances}
-    before = ""
-    for row in read_rows(Path(path)):
+    before, seen = None, set()
+    beyond = _columns(Path(path))
+    for row, more in zip(read_rows(Path(path)), beyond, strict=True):
         name = row["instance"]
         again, before = name == before and name not in known, name
         if again:
             continue
         if name in known:
-            yield name, check_plan(row, known[name])
+            twice = tuple(row.values()) in seen
+            seen.add(tuple(row.values()))
+            told = [Finding("rows", "the same row again", "one row of the plan")] if twice else []
+            told += [Finding("row", f"{more:+} cells", "as many as the header has")] if more else []
+            yield name, [*told, *check_plan(row, known[name])]
         else:
             yield name, [Finding("instance", name, f"one of {', '.join(known)}")]
+
+
+def _columns(path: Path) -> list[int]:
+    """Refuse a CSV with other columns than plans have; return how many cells rows have beyond."""
+    table = read_plans_table(path, cut=True)
+    expected = (*COLUMNS, *(name for name in table.header if name in OF_FLEETS))
+    if table.header != expected:
+        pairs = zip((*expected, "nothing more"), (*table.header, "nothing more"), strict=False)
+        right, found = next(pair for pair in pairs if pair[0] != pair[1])
+        raise InputError(Problem(f"the column {right}", found, file=str(path), line=1))
+    with path.open(encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        _, *lengths = (len(row) for row in csv.reader(stream) if any(map(str.strip, row)))
+    return [length - len(expected) for length in lengths]
 
 
 def _identity(row: Mapping[str, Any], instance: Instance) -> Iterator[Finding]:
     if row.get("instance") != instance.name:
         yield Finding("instance", row.get("instance"), repr(instance.name))
     digest = row.get("instance_digest")
-    if digest and digest != instance.digest:
+    if digest != instance.digest and (digest or row.get("status") not in UNREAD):
         yield Finding("instance_digest", digest, f"{instance.digest}, the instance as it is now")
 
 
@@ -131,9 +157,31 @@ def _nothing_found(row: Mapping[str, Any]) -> Iterator[Finding]:
     status = row.get("status")
     if status not in NOT_FOUND:
         yield Finding("status", status, f"one of {', '.join((*FOUND, *NOT_FOUND))}")
-    for column in DECISIVE:
+    for column in UNPLANNED:
         if row.get(column) not in (None, ""):
             yield Finding(column, row[column], f"nothing beside the status {status}")
+    if str(row.get("rows", 1)) != "1":
+        yield Finding("rows", row["rows"], "1")
+
+
+def _question(row: Mapping[str, Any], instance: Instance) -> Iterator[Finding]:
+    """What a row without a deployment says of its question is so, where that was understood."""
+    if row.get("status") in UNREAD:
+        return
+    try:
+        resolved = resolve(instance)
+    except InputError as error:
+        yield Finding("status", row.get("status"), f"input_error: {error}")
+        return
+    named = {
+        "objective_name": instance.aim,
+        "profile": resolved.profile.name,
+        "transformer": resolved.llm.name,
+        "formulation": "" if row.get("status") == "infeasible" else "deployment",
+    }
+    for column, right in named.items():
+        if (row.get(column) or "") != right:
+            yield Finding(column, repr(row.get(column)), repr(right))
 
 
 def _pool(row: Mapping[str, Any], resolved: ResolvedInstance) -> Supply:
@@ -169,6 +217,8 @@ def _choices(
         "draft": np.asarray(row["draft"] in drafts),
         "objective_name": np.asarray(row["objective_name"] == resolved.instance.aim),
         "profile": np.asarray(row["profile"] == resolved.profile.name),
+        "formulation": np.asarray(row["formulation"] == "deployment"),
+        "safe_bound": np.asarray(row.get("safe_bound") in (None, "")),
         **{column: np.asarray(row[column] == name) for column, name in names.items()},
     }
     for column, holds in truths.items():
@@ -208,6 +258,9 @@ def _names(
 def _counted(row: Mapping[str, Any], resolved: ResolvedInstance) -> dict[str, float]:
     """Numbers beside those that times and prices give."""
     counted, quality = {"starts": 0.0, "rows": 1.0}, resolved.instance.quality
+    stated = row.get("quality") not in (None, "")
+    if quality is None and stated:
+        counted["quality"] = math.nan  # None is stated: there is nothing to compare with.
     if quality is not None:
         counted["quality"] = quality.of(row["weight_precision"], row["kv_precision"])
     return counted

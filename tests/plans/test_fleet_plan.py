@@ -266,7 +266,7 @@ def change(path, old, new):
         ("plan.csv", ",10,", ",9,", "rows '9' in row 1, where the rest says '10'"),
         ("plan.csv", "0.793650793651", "0.8", "utilisation '0.8' in row 1"),
         ("plan.csv", "0.793650793651", "", "utilisation '' in row 1"),
-        ("plan.csv", "tpot_seconds,", "", "plan.csv: found"),
+        ("plan.csv", "tpot_seconds,", "", "cells, where the header has"),
         ("plan.csv", "sweep,", "swept,", "sweep not in the place where plans have it"),
         ("plan.csv", "steady", "unsteady", "market 'unsteady'"),
         ("purchases.csv", "on-demand,day", "on-demand,noon", "period 'noon'"),

@@ -145,3 +145,12 @@ def test_tpus_are_planned_over_their_torus():
     plan = planner.solve(resolved)
     assert plan.status == "optimal"
     assert check_plan(plan.to_row(), resolved) == []
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+def test_parts_inside_and_between_nodes_add_up_unless_they_overlap(overlapped):
+    """16 ranks on two nodes: 14 of 16 parts stay inside at 200 B/s, 1 of 16 crosses at 50 B/s."""
+    net = NcclTree(200.0, 50.0, 8, overlapped=overlapped)
+    found = all_reduce(net, np.array(16.0), np.array(2.0), np.array(1e9)).transfer
+    inside, between = 14 / 16 / 200, 1 / 16 / 50
+    assert found == pytest.approx(1e9 * (max(inside, between) if overlapped else inside + between))

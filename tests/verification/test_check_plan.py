@@ -218,7 +218,7 @@ def test_degrees_beyond_the_links_are_allowed_only_where_they_are_named():
     row = planner.solve(named).to_row()
     assert check_plan(row, named) == []
     unnamed = resolved({**wide, "search": {"batch": [1], "pipeline_parallel": [1]}})
-    findings = check_plan({**row, "instance_digest": ""}, unnamed)
+    findings = check_plan({**row, "instance_digest": unnamed.digest}, unnamed)
     assert resolve(unnamed).pools[0].reach < 8
     assert columns(findings) == {"tensor_parallel"}
 

@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from planner.errors import InputError
 from planner.plans.fleet_columns import MARKETS
 from planner.plans.fleet_plan import FleetPlan
-from planner.plans.plan import FOUND
+from planner.plans.plan import FOUND, swept_text
 from planner.problem.fleet import Fleet
 from planner.problem.most_traffic import asks_most_traffic, grown
 from planner.problem.offers import Offers
@@ -22,7 +24,15 @@ from planner.verification.check_plan import Finding
 from planner.verification.fleet.changes import change_findings
 from planner.verification.fleet.demand import coverage_findings, refusal_dollars
 from planner.verification.fleet.deployments import deployment_findings
-from planner.verification.fleet.inputs import Ints, periods_of, served_of, sold_of, told
+from planner.verification.fleet.inputs import (
+    Floats,
+    Ints,
+    differs,
+    periods_of,
+    served_of,
+    sold_of,
+    told,
+)
 from planner.verification.fleet.purchases import (
     Bought,
     bought_of,
@@ -37,6 +47,7 @@ from planner.verification.fleet.robustness import rise_findings
 from planner.verification.fleet.safe_bound import safe_bound
 
 NOT_FOUND = ("infeasible", "no_solution_in_time")
+METHODS = ("milp", "decomposition")
 
 
 def with_safe_bound(plan: FleetPlan, fleet: Fleet, offers: Offers) -> FleetPlan:
@@ -98,6 +109,7 @@ def check_fleet_plan(
         return [*findings, Finding("fleet", error, "a fleet that can be planned")]
     if wrong := list(_shape(plan, asked)):
         return [*findings, *wrong]
+    findings += [*_head(plan, asked), *_shadow_prices(plan, asked)]
     offer = find_offers(plan, offers)
     if unknown := list(_unknown(plan, offer)):
         return [*findings, *unknown]
@@ -193,6 +205,75 @@ def _shape(plan: FleetPlan, asked: Asked) -> Iterator[Finding]:
         lambda row: f"a purchase in {plan.pools[plan.purchases.pool[row]]}",
         lambda _: "no period where reserved, and one elsewhere",
     )
+
+
+def _head(plan: FleetPlan, asked: Asked) -> Iterator[Finding]:
+    """What the plan says of its question is so."""
+    fleet, periods, sold = asked.fleet, asked.periods, asked.sold
+    named = {
+        "objective_name": (plan.objective_name, fleet.objective),
+        "profile": (plan.profile, fleet.profile),
+        "sweep": (plan.sweep, swept_text(fleet.swept)),
+    }
+    for name, (found, right) in named.items():
+        if found != right:
+            yield Finding(name, repr(found), repr(right))
+    if plan.method not in METHODS:
+        yield Finding("method", repr(plan.method), f"one of {', '.join(METHODS)}")
+    yield from told(
+        "hours",
+        differs(plan.hours, periods.hours),
+        lambda t: f"{plan.hours[t]:.12g} of {periods.names[t]}",
+        lambda t: f"{periods.hours[t]:.12g}",
+    )
+    # There is what the pool has, or what its ways of paying have; beyond whole nodes or not.
+    there = [sold.gpus, _whole(sold.gpus, sold.increment)]
+    had = [sold.most.sum(axis=0), _whole(sold.most, sold.increment).sum(axis=0)]
+    may_be = [*there, *(np.minimum(one, other) for one in there for other in had)]
+    yield from told(
+        "pools.gpus",
+        ~np.any([plan.supply == gpus for gpus in may_be], axis=0),
+        lambda p: f"{plan.supply[p]:.12g} in {plan.pools[p]}",
+        lambda p: f"{may_be[-1][p]:.12g}",
+    )
+
+
+def _whole(gpus: Floats, increment: Ints) -> Floats:
+    """Leave out accelerators beyond whole nodes; no limit stays none."""
+    there = np.where(np.isinf(gpus), 0.0, gpus)
+    return np.where(np.isinf(gpus), gpus, there - there % increment)
+
+
+def _shadow_prices(plan: FleetPlan, asked: Asked) -> Iterator[Finding]:
+    """Shadow prices are those of the multipliers, and the same wherever they stand."""
+    table, hours = plan.purchases, asked.periods.hours
+    mean = hours / hours.sum()
+    worth = np.full((len(plan.pools), len(hours)), np.nan)
+    if plan.prices is not None:
+        worth = plan.prices.pools
+    mine = np.where(
+        table.period < 0,
+        (worth @ mean)[table.pool],
+        worth[table.pool, np.maximum(table.period, 0)],
+    )
+    yield from told(
+        "shadow_price_dollars_per_gpu_hour",
+        differs(table.shadow_price, mine),
+        lambda row: f"{table.shadow_price[row]:.12g} in {plan.pools[table.pool[row]]}",
+        lambda row: f"{mine[row]:.12g}, as in the summary",
+    )
+    if plan.prices is None:
+        return
+    if not (plan.prices.budget >= 0 and not (worth < 0).any()):
+        yield Finding("shadow prices", "a negative one", "none below 0")
+    if plan.multipliers is None:
+        return
+    right = plan.multipliers.supply / hours
+    if right.shape == worth.shape and differs(worth, right).any():
+        yield Finding("shadow_prices_dollars_per_gpu_hour", worth.tolist(), f"{right.tolist()}")
+    dollar = plan.multipliers.dollar
+    if not math.isclose(plan.prices.budget, dollar, rel_tol=CHECKED_FLEET, abs_tol=CHECKED_FLEET):
+        yield Finding("budget_shadow_price", plan.prices.budget, f"{dollar:.12g}")
 
 
 def _unknown(plan: FleetPlan, offer: Ints) -> Iterator[Finding]:

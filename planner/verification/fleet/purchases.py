@@ -195,7 +195,7 @@ def packing_findings(
         for capacity_type, gpus in enumerate(bought.capacity_types):
             mine = (rows.each.spot == bool(capacity_type)) & (increment[rows.each.pool] == size)
             row = np.flatnonzero(mine & np.isnan(rows.each.own))
-            nodes = np.floor(gpus.ravel() / size + CHECKED_FLEET).astype(np.int64)
+            nodes = np.floor(np.nan_to_num(gpus.ravel()) / size + CHECKED_FLEET).astype(np.int64)
             needed = _nodes(offers, rows, row, size, nodes)
             yield from _unpacked(plan, needed, nodes, CAPACITY_TYPES[capacity_type])
 
