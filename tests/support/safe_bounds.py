@@ -1,5 +1,6 @@
 """The bound that trusts no solver beside the relaxation's and the optimum, fleet by fleet."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Bounded:
     bound: float
     """The solver's."""
     relaxed: float
-    """That of the relaxation whose prices the plan carries; the safe one where G has none."""
+    """That of G's relaxation, whose prices the plan has; NaN where G cannot express the fleet."""
     safe: float
     seconds: float
     """Time of solving, and of the safe bound."""
@@ -69,7 +70,7 @@ def bounded(kind: str, seed: int) -> Bounded | None:
     again = with_safe_bound(plan, fleet, offers)
     assert again.safe_bound == plan.safe_bound
     bounding = time.perf_counter() - ended
-    data, relaxed = build_model_data(fleet, offers), plan.safe_bound
+    data, relaxed = build_model_data(fleet, offers), math.nan
     if not unsupported(data):
         found = shadow_prices(data, 5.0)
         relaxed = relaxed if found is None else found.bound
