@@ -81,6 +81,6 @@ def test_the_commands_of_the_table_exist() -> None:
     from planner.cli import app
 
     commands = set(re.findall(r"\| `planner ([a-z][\w-]+)", README))
-    assert len(commands) == 11
+    assert len(commands) == 12
     for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

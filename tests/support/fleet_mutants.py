@@ -9,6 +9,7 @@ FILES = tuple(
     for name in (
         *("milp", "purchases", "costs", "extract_solution", "index_sets", "robust"),
         *("variable_bounds", "ties", "growth", "changes", "places", "refusals", "priorities"),
+        "lagrangian_prices",
     )
 )
 FLEET, BUYING, _, _, DESCRIBED, ROBUST, SIZING, _, _, CHANGING, PLACES, *_ = FILES
