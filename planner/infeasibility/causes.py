@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -23,8 +24,10 @@ from planner.infeasibility.wording import (
     requirement_words,
     seconds,
 )
-from planner.problem.limits import FIRST_TOKEN, MEMORY, SPEED, names_of
+from planner.problem.limits import FIRST_TOKEN, GPUS, MEMORY, SPEED, names_of
 from planner.problem.resolve import ResolvedInstance
+from planner.terms.forward_pass import ONE, ForwardPass, Precision
+from planner.terms.memory_capacity import weight_bytes
 
 Kind = Literal["physical", "memory", "supply", "budget", "contradiction", "search"]
 PHYSICS = names_of("memory", "latency")
@@ -178,4 +181,33 @@ def _excluded(resolved: ResolvedInstance, found: Cause) -> str:
         return f"Requirements exclude each other: no deployment meets {together} together."
     what = f"gives {listed(wanted)}" if wanted else "runs"
     short = "Supply is too short" if found.kind == "supply" else "The budget is too small"
-    return f"{short}: no deployment {what} with at most {listed(limits)}."
+    lacking = f"{short}: no deployment {what} with at most {listed(limits)}."
+    memory = {GPUS, MEMORY} <= set(found.conflict)
+    return " ".join([lacking, *_too_heavy(resolved)]) if memory else lacking
+
+
+def _too_heavy(resolved: ResolvedInstance) -> Iterator[str]:
+    """Yield how many accelerators the weights alone take, in pools that have fewer."""
+    ones = (ONE, ONE, ONE, ONE, ONE)
+    search = resolved.instance.search
+    held = {
+        name: float(
+            weight_bytes(
+                resolved.llm,
+                Precision(name, search.kv[0]),
+                resolved.switches,
+                ForwardPass(*ones),
+            )
+        )
+        for name in search.weights
+    }
+    name = min(held, key=held.__getitem__)
+    for pool in resolved.pools:
+        usable = pool.rates.memory_bytes
+        needed = math.ceil(held[name] / usable)
+        if pool.gpus is not None and pool.gpus < needed:
+            yield (
+                f"Weights of {number(round(held[name] / 1e9))} GB in {name} need at least "
+                f"{needed} {pool.label} by memory; {pool.gpus} hold "
+                f"{number(round(pool.gpus * usable / 1e9))} GB."
+            )

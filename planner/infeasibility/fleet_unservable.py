@@ -119,6 +119,8 @@ class _Case:
         one = self.fleet.workloads[w]
         if files := one.deployments or self.fleet.deployments:
             return f": {', '.join(files)} has no row for it"
+        if one.transformer is None:
+            return ": no accelerator of its model meets its targets, even for one request alone"
         return ": none fits into the memory of the pools' accelerators"
 
     def _said(self, limit: str, w: int, rows: Ints) -> str:

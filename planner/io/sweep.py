@@ -16,6 +16,7 @@ from planner.io.document import Document, Location, Place, Said
 from planner.io.fleet.fleet_file import fleet_of, fleet_with_origin
 from planner.io.long_form import LongForm, is_fleet, long_form, name_of, stem
 from planner.io.own_catalogue import OwnCatalogue, own_catalogue
+from planner.io.published_precision import with_published
 from planner.io.schema_errors import placed, schema_problems
 from planner.io.sweep_axes import Axis, axes, labels, shown, values
 from planner.io.yaml_json import Source
@@ -339,10 +340,14 @@ def _with_own_files(instance: Instance, own: OwnCatalogue) -> Instance:
         draft.model_copy(update={"transformer": own.transformer(draft.transformer)})
         for draft in workload.drafts
     )
-    changes = {"transformer": own.transformer(workload.transformer), "drafts": drafts}
+    changes: dict[str, Any] = {
+        "transformer": own.transformer(workload.transformer),
+        "drafts": drafts,
+    }
     return instance.model_copy(
         update={
             "workload": workload.model_copy(update=changes),
+            "search": with_published(instance.search, changes["transformer"]),
             "pools": tuple(_with_own_accelerator(pool, own) for pool in instance.pools),
             "engine": own.engine(instance.engine),
             "profile": own.profile(instance.profile),

@@ -248,8 +248,14 @@ def is_config(name: str) -> bool:
     return name.endswith(".json")
 
 
-def _described(name: str, field: str) -> Transformer:
-    """Look a transformer up in the catalogue, or read its configuration."""
+def described(name: str, field: str) -> Transformer:
+    """Look a transformer up in the catalogue, or read its configuration.
+
+    Raises
+    ------
+    InputError
+        Where there is none, with the field.
+    """
     if is_config(name):
         if not Path(name).is_file():
             raise InputError(
@@ -269,7 +275,7 @@ def _engine(instance: Instance) -> Engine | None:
 
 
 def _transformer(instance: Instance) -> Transformer:
-    llm = _described(instance.workload.transformer, "workload.transformer")
+    llm = described(instance.workload.transformer, "workload.transformer")
     if problems := [
         *degree_problems(instance, llm),
         *expert_problems(instance, llm),
@@ -312,7 +318,7 @@ def _drafting(draft: Draft, llm: Transformer, field: str) -> Drafting:
                 )
             )
         return Drafting(MTP, mtp_draft(llm), draft.acceptance)
-    found = _described(draft.transformer, field)
+    found = described(draft.transformer, field)
     if found.parameters >= llm.parameters:
         raise InputError(
             Problem(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fleet_candidates import fleet, write
 
+import planner
 from planner.candidates.fleet.build_model_data import build_model_data
 from planner.candidates.fleet.gather import offers, read_offers
 from planner.candidates.requirements import fits_memory
@@ -536,3 +537,24 @@ def test_pools_that_cannot_be_tabulated():
                 pools=[{"name": "a", "accelerator": "h100-sxm"}],
             )
         )
+
+
+AICONFIGURATOR = """\
+isl,osl,bs,ttft,tpot,seq/s,tokens/s,num_total_gpus,tp,pp,dp,moe_tp,moe_ep,system
+4000,500,56,850.1,29.4,3.61,1804,2,2,1,1,2,1,h200_sxm
+"""
+
+
+def test_the_tables_of_aiconfigurator_are_read_as_they_are(tmp_path):
+    (tmp_path / "rows.csv").write_text(AICONFIGURATOR)
+    (tmp_path / "instance.yaml").write_text(
+        "workload: {name: w, output_tokens: 500, requests_per_second: 20,\n"
+        "           tokens_per_second_per_request: 30}\n"
+        "pools: {name: h200_sxm, dollars_per_gpu_hour: 3}\n"
+        "deployments: rows.csv\n"
+    )
+    plan = planner.solve(planner.read_instance(tmp_path))
+    (row,) = plan.table().to_dict("records")
+    assert (row["replicas"], row["gpus"]) == (6, 12)
+    assert row["tpot_seconds"] == pytest.approx(0.0294)
+    assert row["time_to_first_token_seconds"] == pytest.approx(0.8501)

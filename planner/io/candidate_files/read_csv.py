@@ -28,6 +28,17 @@ GPUS, SHORT_GPUS = "gpus_per_replica", "gpus"
 """Accelerators of one replica, and what benchmarks and other tools call them."""
 AMOUNTS = ("tpot_seconds", "ttft_seconds", "dollars_per_hour", "quality")
 KNOWN = (*NAMES, *PARTS, GPUS, SHORT_GPUS, *RATES, *AMOUNTS, *MILLISECONDS)
+OF_AICONFIGURATOR = {
+    "system": "accelerator",
+    "num_total_gpus": GPUS,
+    "bs": "batch",
+    "moe_ep": "ep",
+    "seq/s": "requests_per_second",
+    "tpot": "tpot_ms",
+    "ttft": "ttft_ms",
+}
+"""Columns of the tables that AIConfigurator writes, by what they are called here; its times are in
+milliseconds."""
 ANY = "*"
 """Stands, as an empty cell does, for every workload or every class of requests."""
 
@@ -88,7 +99,7 @@ def read_candidate_table(path: str | Path) -> CandidateTable:
         With every problem found, each with file, line and column.
     """
     file = str(path)
-    columns = _header(file)
+    columns = in_our_words(_header(file))
     if wrong := _column_problems(file, columns):
         raise InputError(wrong)
     frame = _frame(file, columns)
@@ -105,6 +116,13 @@ def read_candidate_table(path: str | Path) -> CandidateTable:
 def _header(file: str) -> list[str]:
     found = _read(file, header=None, nrows=1, dtype=str, skip_blank_lines=False)
     return ["" if pd.isna(cell) else str(cell).strip() for cell in found.iloc[0]]
+
+
+def in_our_words(columns: list[str]) -> list[str]:
+    """Return the columns of a table; those of AIConfigurator's by what they are called here."""
+    if not {"num_total_gpus", "seq/s"} <= set(columns):
+        return columns
+    return [OF_AICONFIGURATOR.get(name, name) for name in columns]
 
 
 def _read(file: str, **options: object) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from planner.io.llm_inferno.convert import read_inferno
 from planner.io.llm_inferno.json_files import is_inferno
 from planner.io.long_form import LongForm, long_form, name_of
 from planner.io.own_catalogue import OwnCatalogue, own_catalogue
+from planner.io.published_precision import with_published
 from planner.io.schema_errors import DEMAND, placed
 from planner.io.text_file import INSTANCE_FILES, file_of, read_text
 from planner.io.yaml_json import Source
@@ -263,6 +264,7 @@ def _paths_beside(workload: FleetWorkload, folder: Path, own: OwnCatalogue) -> d
         changes["deployments"] = tuple(str(folder / name) for name in workload.deployments)
     if workload.transformer is not None:
         changes["transformer"] = own.transformer(workload.transformer)
+        changes["search"] = with_published(workload.search, changes["transformer"])
     if workload.engine is not None:
         changes["engine"] = own.engine(workload.engine)
     if workload.drafts:

@@ -189,7 +189,7 @@ def _workload(system: System, server: Server) -> FleetWorkload:
     rate = target.tps / load.output_tokens or load.arrival_rate / SECONDS_PER_MINUTE
     return FleetWorkload(
         name=server.name,
-        input_tokens=load.input_tokens,
+        input_tokens=max(load.input_tokens, 1),
         output_tokens=load.output_tokens,
         requests_per_second=(rate,),
         tokens_per_second_per_request=MILLISECONDS / target.itl if target.itl else None,

@@ -117,9 +117,10 @@ class Load(Part):
 
     arrival_rate: Amount = Field(alias="arrivalRate")
     """Requests per minute."""
-    input_tokens: Count = Field(
+    input_tokens: Whole = Field(
         alias="avgInTokens", validation_alias=AliasChoices("avgInTokens", "AvgInTokens")
     )
+    """0 where nothing was measured yet."""
     output_tokens: Count = Field(
         alias="avgOutTokens", validation_alias=AliasChoices("avgOutTokens", "AvgOutTokens")
     )
