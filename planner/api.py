@@ -297,7 +297,7 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
     comparison = None if compared is None else Comparison(*astuple(compared))
     message = comparison_words(fleet, comparison)
     if result.status == "infeasible":
-        message = _too_many_changes(fleet, data) or _shortage(fleet, offers).text
+        result, message = _confirmed(fleet, offers, data, result)
     limit = fleet.solver.time_limit_seconds
     search = search_words(result.status, method, result.seconds, limit)
     ended = ended_words(what_runs(fleet, offers, known.feasibility)[1])
@@ -312,6 +312,22 @@ def _cheapest(fleet: Fleet, offers: Offers, progress: Progress | None) -> FleetP
     if plan.found and (findings := check_fleet_plan(plan, fleet, offers, bounded=True)):
         raise CheckError("\n".join(["The plan failed its check:", *map(str, findings)]))
     return plan
+
+
+def _confirmed(
+    fleet: Fleet, offers: Offers, data: ModelData, result: SolveResult
+) -> tuple[SolveResult, str]:
+    """Say why a fleet is infeasible; where its limits loosened need not be, it is not."""
+    if many := _too_many_changes(fleet, data):
+        return result, many
+    short = _shortage(fleet, offers)
+    if short.lacking or not isinf(data.limits.changes):
+        return result, short.text
+    doubtful = replace(result, status="no_solution_in_time")
+    return doubtful, (
+        "No plan was found, though nothing is lacking: another `solver.method`, or more time, "
+        "may find one."
+    )
 
 
 def _too_many_changes(fleet: Fleet, data: ModelData) -> str:

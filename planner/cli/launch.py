@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from planner.cli.app import INFEASIBLE, app, say
+from planner.cli.app import INFEASIBLE, WRONG_INPUT, app, say
 
 if TYPE_CHECKING:
     from planner.launch.of_plan import Jobs
@@ -45,12 +45,22 @@ def launch(
     Flags are those of the release that is named above each command. What an engine cannot express
     is refused with the reason.
     """
+    from planner.errors import InputError
     from planner.launch.launch import script
 
     jobs = _jobs(subject, instance, engine)
     if jobs is None:
         raise typer.Exit(INFEASIBLE)
-    typer.echo(script(jobs))
+    refused = 0
+    for number, one in enumerate(jobs):
+        try:
+            text = script([one])
+        except InputError as error:  # The others can be started all the same.
+            say(str(error), err=True)
+            refused += 1
+            continue
+        typer.echo(text if number == refused else f"\n{text}")
+    raise typer.Exit(WRONG_INPUT if refused else 0)
 
 
 def _jobs(subject: Path, instance: Path | None, engine: str | None) -> Jobs | None:

@@ -56,6 +56,18 @@ def test_a_fleet_has_a_command_for_every_kind_of_replica(run, files):
     assert run("launch", "plan", "shop.yaml").out == ran.out
 
 
+def test_what_is_refused_hides_no_other(run, files):
+    (files / "both.yaml").write_text(SHOP.replace("engine: sglang", "engine: vllm"), "utf-8")
+    run("solve", "both.yaml", "--csv", "plan.csv", "-q")
+    text = (files / "plan.csv").read_text()
+    (files / "plan.csv").write_text(text.replace("colocated", "prefill", 1))
+    ran = run("launch", "plan.csv", "both.yaml")
+    assert ran.code == 2
+    assert "no command for prefill workers" in ran.err
+    assert ran.out.startswith("#")
+    assert "vllm serve" in ran.out
+
+
 def test_the_script_is_a_shell_s(run, files):
     (files / "run.sh").write_text(run("launch", "shop.yaml").out)
     ran = subprocess.run(["sh", "-n", "run.sh"], capture_output=True, text=True, check=False)

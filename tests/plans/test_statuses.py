@@ -200,3 +200,24 @@ def test_figures_without_a_gap_are_never_only_feasible() -> None:
 
     for seed in range(10):
         assert milp.solve(random_figures(seed)).status in ("optimal", "infeasible")
+
+
+def test_infeasible_is_told_only_where_something_is_lacking(monkeypatch) -> None:
+    asked = Fleet.model_validate(
+        {
+            "name": "plenty",
+            "workloads": [{"name": "w", "requests_per_second": 3}],
+            "pools": [{"name": "p", "gpus": 8, "on_demand": {"dollars_per_gpu_hour": 1.0}}],
+        }
+    )
+    offers = offers_of((0, 0, "a", 1, 1.0))
+    assert solve_fleet(asked, offers).status == "optimal"
+    wrong = SolveResult("infeasible", None, NAN, NAN, 0.0, "highs")
+    monkeypatch.setattr(
+        "planner.formulations.fleet_method.decide", lambda *_args, **_more: (wrong, None)
+    )
+    plan = solve_fleet(asked, offers)
+    assert plan.status == "no_solution_in_time"
+    assert "nothing is lacking" in plan.message
+    scarce = asked.model_copy(update={"pools": (asked.pools[0].model_copy(update={"gpus": 2}),)})
+    assert solve_fleet(scarce, offers).status == "infeasible"
