@@ -239,8 +239,8 @@ def test_the_checker_finds_a_deployment_that_the_engine_cannot_launch():
         "expert_parallel": 4,
     }
     plan, _ = solved(search=search, collectives="vllm-graph")
-    row = {**plan.to_row(), "instance_digest": ""}
-    found = check_plan(row, instance(engine="vllm", collectives="vllm-graph"))
+    asked = instance(engine="vllm", collectives="vllm-graph")
+    found = check_plan({**plan.to_row(), "instance_digest": asked.digest}, asked)
     assert [finding.column for finding in found] == ["engine"]
     assert str(found[0]) == (
         "engine: found tp 8, pp 2, dp 1, ep 4 with the draft none, "
