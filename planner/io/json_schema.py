@@ -43,7 +43,7 @@ RUNNING_PLAN = {
 PAID_FOR = {
     "type": "object",
     "description": "Accelerators that are paid for already; used first.",
-    "properties": {"gpus": {"type": "integer", "minimum": 1}, PRICE: {"const": 0}},
+    "properties": {"gpus": {"type": "integer", "minimum": 1}, PRICE: HOURLY},
     "required": ["gpus"],
     "additionalProperties": False,
 }

@@ -173,7 +173,10 @@ def _said_twice(value: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _owned(pool: Mapping[str, Any], field: str) -> Iterator[Problem]:
-    """What is paid for already is reserved at $0: it says how many, and stands by itself."""
+    """What is paid for already is reserved at $0: it says how many, and stands by itself.
+
+    Where an hour of its use costs something, it is paid so, and alone in its pool.
+    """
     owned = pool.get(OWNED)
     if owned is None:
         return
@@ -183,9 +186,15 @@ def _owned(pool: Mapping[str, Any], field: str) -> Iterator[Problem]:
     if not isinstance(owned, dict) or "gpus" not in owned:
         fix = f"Write `{OWNED}: {{gpus: 16}}`."
         yield Problem("how many accelerators are paid for", "none", field, fix)
-    elif owned.get(PRICE) not in (None, 0):
-        fix = "Leave it out: what an hour of use adds, such as power, is not counted yet."
-        yield Problem("no price", f"{owned[PRICE]}", f"{field}.{PRICE}", fix)
+    elif _costs_by_use(owned) and (others := [way for way in WAYS[:3] if way in pool]):
+        fix = "Put the owned accelerators into a pool of their own, since their use has a price."
+        found = f"a price of use beside {others[0]}"
+        yield Problem("no other way of paying in the pool", found, f"{field}.{PRICE}", fix)
+
+
+def _costs_by_use(owned: Mapping[str, Any]) -> bool:
+    """Tell whether an hour of use of what is owned costs something."""
+    return owned.get(PRICE) not in (None, 0)
 
 
 def _parts(entries: Any) -> list[dict[str, Any]]:
@@ -371,8 +380,10 @@ def _long_price(pool: Any, at: int, moved: dict[Location, Location]) -> Any:
         moved[POOLS, at, "on_demand"] = (POOLS, at, PRICE)
         moved[POOLS, at, "on_demand", PRICE] = (POOLS, at, PRICE)
     if isinstance(mine.get(OWNED), dict):
-        mine[RESERVED] = {PRICE: 0.0, **mine.pop(OWNED)}
-        moved[POOLS, at, RESERVED] = (POOLS, at, OWNED)
+        owned = mine.pop(OWNED)
+        way = "on_demand" if _costs_by_use(owned) else RESERVED
+        mine[way] = {PRICE: 0.0, **owned}
+        moved[POOLS, at, way] = (POOLS, at, OWNED)
     return mine
 
 

@@ -53,7 +53,7 @@ def test_without_anything_to_rent_it_is_all_there_is(tmp_path):
         ("{}", "", "pools[0].owned: found none, expected how many accelerators are paid for."),
         ("16", "", "pools[0].owned: found none, expected how many accelerators are paid for."),
         ("{gpus: 0}", "", "pools.owned.gpus: found 0, expected a number of at least 1."),
-        ("{gpus: 8, dollars_per_gpu_hour: 1}", "", "found 1, expected no price."),
+        ("{gpus: 8, dollars_per_gpu_hour: 1}", RENTED, "found a price of use beside on_demand"),
         ("{gpus: 8}", ", reserved: {dollars_per_gpu_hour: 1}", "expected owned or reserved."),
     ],
 )
@@ -61,3 +61,11 @@ def test_what_cannot_be_is_told(tmp_path, owned, more, told):
     with pytest.raises(InputError) as refused:
         read(tmp_path, 3, owned, more)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(("rate", "dollars"), [(3, 0.8), (12, 3.2)])
+def test_an_hour_of_use_may_cost_something(tmp_path, rate, dollars):
+    plan = planner.solve(read(tmp_path, rate, "{gpus: 8, dollars_per_gpu_hour: 0.4}", ""))
+    assert plan.dollars_per_hour == pytest.approx(dollars)
+    more = read(tmp_path, 13, "{gpus: 8, dollars_per_gpu_hour: 0.4}", "")
+    assert planner.solve(more).status == "infeasible"
