@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from planner import catalogue
 from planner.catalogue.transformer import Transformer
 from planner.errors import InputError
+from planner.launch.job import Job
+from planner.problem.engine_support import whole_blocks
 
 SUFFIXES = {
     "fp8": re.compile(r"fp8", re.IGNORECASE),
@@ -31,29 +34,46 @@ class Checkpoint:
     """What the reader is to do."""
 
 
-def checkpoint_of(transformer: str, weights: str, loaded: dict[str, str]) -> Checkpoint:
-    """Return the checkpoint of a transformer for weights in some precision.
+BLOCK = 128
+"""Rows and columns of weights that share a scale in checkpoints in fp8 that others make."""
+
+
+def checkpoint_of(job: Job, loaded: Mapping[str, str]) -> Checkpoint:
+    """Return the checkpoint of a job's transformer in the precision of its plan.
 
     Parameters
     ----------
-    transformer : str
-        Name in the catalogue, or path of a config.json.
-    weights : str
-        Precision of the plan.
-    loaded : dict
+    job : Job
+        What is to be started.
+    loaded : mapping
         Precisions to which an engine brings weights in 16 bits while it loads them.
     """
-    record = _record(transformer)
+    record = record_of(job.transformer)
     if record is None:
-        return _to_be_set(transformer, weights)
+        return _to_be_set(job.transformer, job.weights)
     names = [alias for alias in record.aliases if "/" in alias]
     for name in names:
-        if _precision(name, record.weight_precision) == weights:
-            return Checkpoint(shlex.quote(name), weights)
+        told = _precision(name, record.weight_precision)
+        if told == job.weights and (told == record.weight_precision or _fits(record, job)):
+            return Checkpoint(shlex.quote(name), told)
     published = record.weight_precision
-    if names and published == "bf16" and weights in loaded:
+    if names and published == "bf16" and job.weights in loaded:
         return Checkpoint(shlex.quote(names[0]), published)
-    return _to_be_set(record.name, weights)
+    return _to_be_set(record.name, job.weights)
+
+
+def draft_of(transformer: str) -> Checkpoint:
+    """Return the checkpoint of a draft, as it is published."""
+    record = record_of(transformer)
+    names = [] if record is None else [alias for alias in record.aliases if "/" in alias]
+    if names:
+        return Checkpoint(shlex.quote(names[0]), "")
+    return _to_be_set(transformer, "bf16")
+
+
+def _fits(record: Transformer, job: Job) -> bool:
+    """Tell whether every rank holds whole blocks of such a checkpoint."""
+    return job.weights != "fp8" or bool(whole_blocks(record, BLOCK, job.degrees).all())
 
 
 def _to_be_set(transformer: str, weights: str) -> Checkpoint:
@@ -63,7 +83,8 @@ def _to_be_set(transformer: str, weights: str) -> Checkpoint:
     return Checkpoint(f'"${{MODEL:?{asked}}}"', weights, f"MODEL: {asked}, its name or folder.")
 
 
-def _record(transformer: str) -> Transformer | None:
+def record_of(transformer: str) -> Transformer | None:
+    """Return the catalogue's record; of what it has not, nothing is known."""
     try:
         return catalogue.transformer(transformer)
     except InputError:

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planner import catalogue
 from planner.errors import InputError, Problem, UnknownNameError
 
+Ints = NDArray[np.int64]
 NUMBERS = (
     *("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel", "batch"),
     *("gamma", "gpus_per_replica"),
@@ -49,6 +53,18 @@ class Job:
     """What is left for caches."""
     longest: int | None = None
     """Tokens of the longest request, prompt and answer; None where they are not known."""
+
+    @property
+    def degrees(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Tensor-, pipeline-, data- and expert-parallel degrees, as arrays of one."""
+        tp, pp, dp, ep = (
+            np.asarray([degree])
+            for degree in (
+                *(self.tensor_parallel, self.pipeline_parallel),
+                *(self.data_parallel, self.expert_parallel),
+            )
+        )
+        return tp, pp, dp, ep
 
     @property
     def width(self) -> int:

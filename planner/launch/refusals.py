@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from planner.catalogue.engine import Engine
 from planner.catalogue.launcher import Launcher
+from planner.launch.checkpoints import record_of
 from planner.launch.job import Job
+from planner.problem.engine_support import launchable
 from planner.terms.speculation import MTP
 
 
@@ -30,13 +30,14 @@ def reasons(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
         yield f"it loads no weights in {job.weights}"
     if job.kv != "bf16" and job.kv not in launcher.kv:
         yield f"it keeps no cache in {job.kv}"
-    degrees = (
-        *(job.tensor_parallel, job.pipeline_parallel),
-        *(job.data_parallel, job.expert_parallel),
-    )
-    tp, pp, dp, ep = (np.asarray([degree]) for degree in degrees)
-    if not engine.launches(tp, pp, dp, ep).all():
+    record = record_of(job.transformer)
+    if not engine.launches(*job.degrees).all():
         yield _of_degrees(job, engine)
+    elif record and not launchable(engine, record, job.degrees, None, job.weights).all():
+        yield (
+            f"tp {job.tensor_parallel}: a rank would hold a part of a key/value head, or of a "
+            "block of weights that share a scale"
+        )
     if job.gamma and job.draft:
         yield from _of_drafts(job, engine, launcher)
 
@@ -55,7 +56,7 @@ def _of_degrees(job: Job, engine: Engine) -> str:
 def _of_drafts(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
     """Yield why it cannot draft so."""
     own = job.draft == MTP
-    pp, dp = np.asarray([job.pipeline_parallel]), np.asarray([job.data_parallel])
+    _, pp, dp, _ = job.degrees
     if not engine.drafts(pp, dp, own=own).all():
         yield "it does not draft so with these degrees"
     ranks = {"one": 1, "all": job.tensor_parallel}

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from planner.catalogue.launcher import Launcher
-from planner.launch.checkpoints import checkpoint_of
+from planner.launch.by_flags import by_flags
+from planner.launch.checkpoints import draft_of
 from planner.launch.command import Command
 from planner.launch.job import Job
 from planner.terms.speculation import MTP
@@ -14,14 +15,7 @@ from planner.terms.speculation import MTP
 
 def command(job: Job, launcher: Launcher, prompt_tokens: int | None) -> Command:
     """Return how SGLang runs a job; parameters as of `planner.launch.vllm.command`."""
-    model = checkpoint_of(job.transformer, job.weights, dict(launcher.weights))
-    options = [
-        (launcher.flags[name], *value) for name, value in _said(job, launcher, prompt_tokens)
-    ]
-    if model.precision != job.weights:
-        options.append((launcher.flags["weights"], launcher.weights[job.weights]))
-    notes = (model.note,) if model.note else ()
-    return Command((*launcher.program, model.word), tuple(options), notes=notes)
+    return by_flags(job, launcher, _said(job, launcher, prompt_tokens))
 
 
 def _said(
@@ -56,7 +50,7 @@ def _speculation(job: Job) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "speculation", ("EAGLE",)
     else:
         yield "speculation", ("STANDALONE",)
-        yield "draft_model", (checkpoint_of(job.draft, "bf16", {}).word,)
+        yield "draft_model", (draft_of(job.draft).word,)
     yield "draft_steps", (str(job.gamma),)
     yield "draft_width", ("1",)
     yield "draft_tokens", (str(job.gamma + 1),)

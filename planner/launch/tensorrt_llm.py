@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from planner.catalogue.launcher import Launcher
-from planner.launch.checkpoints import checkpoint_of
+from planner.launch.checkpoints import checkpoint_of, draft_of
 from planner.launch.command import Command
 from planner.launch.job import Job
 from planner.terms.speculation import MTP
@@ -18,7 +18,7 @@ OPTIONS = "options.yaml"
 
 def command(job: Job, launcher: Launcher, prompt_tokens: int | None) -> Command:
     """Return how TensorRT-LLM runs a job; parameters as of `planner.launch.vllm.command`."""
-    model = checkpoint_of(job.transformer, job.weights, {})
+    model = checkpoint_of(job, {})
     text = "\n".join(_options(job, launcher))
     options = [(launcher.flags[name], *value) for name, value in _said(job, prompt_tokens)]
     if text:
@@ -55,7 +55,7 @@ def _options(job: Job, launcher: Launcher) -> Iterator[str]:
     if job.gamma and job.draft == MTP:
         yield f"speculative_config: {{decoding_type: MTP, num_nextn_predict_layers: {job.gamma}}}"
     elif job.gamma and job.draft:
-        draft = checkpoint_of(job.draft, "bf16", {})
+        draft = draft_of(job.draft)
         name = job.draft if draft.note else shlex.split(draft.word)[0]
         yield "speculative_config:"
         yield "  decoding_type: Draft_Target"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from planner.catalogue.launcher import Launcher
-from planner.launch.checkpoints import checkpoint_of
+from planner.launch.by_flags import by_flags
+from planner.launch.checkpoints import draft_of
 from planner.launch.command import Command
 from planner.launch.job import Job
 from planner.terms.speculation import MTP
@@ -27,14 +28,7 @@ def command(job: Job, launcher: Launcher, prompt_tokens: int | None) -> Command:
     prompt_tokens : int, optional
         Tokens of a pass for which memory was kept.
     """
-    model = checkpoint_of(job.transformer, job.weights, dict(launcher.weights))
-    options = [
-        (launcher.flags[name], *value) for name, value in _said(job, launcher, prompt_tokens)
-    ]
-    if model.precision != job.weights:
-        options.append((launcher.flags["weights"], launcher.weights[job.weights]))
-    notes = (model.note,) if model.note else ()
-    return Command((*launcher.program, model.word), tuple(options), notes=notes)
+    return by_flags(job, launcher, _said(job, launcher, prompt_tokens))
 
 
 def _said(
@@ -66,7 +60,7 @@ def _speculation(job: Job) -> dict[str, Any]:
     """Return how tokens are drafted."""
     if job.draft == MTP:
         return {"method": "mtp", "num_speculative_tokens": job.gamma}
-    draft = checkpoint_of(job.draft, "bf16", {})
+    draft = draft_of(job.draft)
     return {
         "method": "draft_model",
         "model": shlex.split(draft.word)[0] if not draft.note else job.draft,

@@ -175,8 +175,23 @@ def test_rows_without_degrees_are_refused():
     ],
 )
 def test_a_checkpoint_is_one_that_holds_the_precision(transformer, weights, name, precision):
-    found = checkpoint_of(transformer, weights, {"fp8": "fp8"})
+    one = job(transformer=transformer, weight_precision=weights, tensor_parallel=1)
+    found = checkpoint_of(one, {"fp8": "fp8"})
     assert (found.word, found.precision, found.note) == (name, precision, "")
+
+
+def test_a_checkpoint_whose_blocks_a_rank_would_part_is_not_taken():
+    wide = {"transformer": "qwen3-235b-a22b", "accelerator": "h200-sxm", "gpus_per_replica": 8}
+    parted = {"tensor_parallel": 1, "data_parallel": 8, "expert_parallel": 1}
+    text = command_of(job(**wide, **parted), "vllm").text()
+    assert "Qwen/Qwen3-235B-A22B " in text
+    assert "--quantization fp8" in text
+    whole = command_of(job(**wide, **parted | {"expert_parallel": 8}), "vllm").text()
+    assert "Qwen/Qwen3-235B-A22B-FP8 " in whole
+    assert "--quantization" not in whole
+    published = {**DEEPSEEK, "tensor_parallel": 32, "data_parallel": 1, "expert_parallel": 1}
+    with pytest.raises(InputError, match="a block of weights"):
+        command_of(job_of(published | {"gpus_per_replica": 32}, "p"), "vllm")
 
 
 def test_weights_in_16_bits_are_narrowed_where_the_engine_does_so():
