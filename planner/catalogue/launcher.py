@@ -27,6 +27,4 @@ class Launcher:
     """Precision to which weights in 16 bits are brought while they are loaded, to its word."""
     kv: Mapping[str, str] = field(default_factory=dict)
     """Precision of the cache to its word; 16 bits need none."""
-    draft_ranks: tuple[str, ...] = ()
-    """Ranks that a draft may have: `one`, or `all` of the target's tensor parallel ones."""
     notes: str = ""

@@ -39,7 +39,7 @@ def reasons(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
             "block of weights that share a scale"
         )
     if job.gamma and job.draft:
-        yield from _of_drafts(job, engine, launcher)
+        yield from _of_drafts(job, engine)
 
 
 def _of_degrees(job: Job, engine: Engine) -> str:
@@ -53,14 +53,12 @@ def _of_degrees(job: Job, engine: Engine) -> str:
     return f"it has no flags for {said}, pp {job.pipeline_parallel}"
 
 
-def _of_drafts(job: Job, engine: Engine, launcher: Launcher) -> Iterator[str]:
+def _of_drafts(job: Job, engine: Engine) -> Iterator[str]:
     """Yield why it cannot draft so."""
     own = job.draft == MTP
     _, pp, dp, _ = job.degrees
     if not engine.drafts(pp, dp, own=own).all():
         yield "it does not draft so with these degrees"
-    ranks = {"one": 1, "all": job.tensor_parallel}
-    allowed = sorted({ranks[word] for word in launcher.draft_ranks})
-    if not own and job.draft_tensor_parallel not in allowed:
-        told = " or ".join(map(str, allowed))
-        yield f"its draft runs on {told} ranks, and not on {job.draft_tensor_parallel}"
+    if not own and job.draft_tensor_parallel != job.tensor_parallel:
+        said = f"{job.tensor_parallel} ranks, as its target, and not on {job.draft_tensor_parallel}"
+        yield f"its draft runs on {said}"

@@ -98,7 +98,7 @@ def test_every_flag_of_every_plan_is_one_of_the_release(folder, engine):
 def test_vllm_is_told_everything():
     found = flags(
         command_of(
-            job(kv_precision="fp8", draft="qwen3-0.6b", gamma=3, draft_tensor_parallel=1), "vllm"
+            job(kv_precision="fp8", draft="qwen3-0.6b", gamma=3, draft_tensor_parallel=8), "vllm"
         )
     )
     assert found["--tensor-parallel-size"] == "8"
@@ -113,7 +113,7 @@ def test_vllm_is_told_everything():
         "method": "draft_model",
         "model": "Qwen/Qwen3-0.6B",
         "num_speculative_tokens": 3,
-        "draft_tensor_parallel_size": 1,
+        "draft_tensor_parallel_size": 8,
     }
     assert words(command_of(job(), "vllm"))[:3] == ["vllm", "serve", "Qwen/Qwen3-32B-FP8"]
 
@@ -149,7 +149,7 @@ def test_own_layers_draft_by_every_engine():
     [
         ("vllm", DEEPSEEK | {"expert_parallel": 4}, "over 1 or all 8 ranks"),
         ("tensorrt-llm", DEEPSEEK | {"tensor_parallel": 2, "data_parallel": 4}, "1 or all 8 ranks"),
-        ("vllm", {"draft": "qwen3-0.6b", "gamma": 2, "draft_tensor_parallel": 2}, "1 or 8 ranks"),
+        ("vllm", {"draft": "qwen3-0.6b", "gamma": 2, "draft_tensor_parallel": 2}, "on 8 ranks"),
         ("sglang", {"draft": "qwen3-0.6b", "gamma": 2, "draft_tensor_parallel": 1}, "on 8 ranks"),
         ("vllm", {"role": "prefill"}, "no command for prefill workers"),
         ("sglang", {"kv_precision": "int8"}, "no cache in int8"),

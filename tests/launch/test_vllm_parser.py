@@ -68,7 +68,7 @@ def fifty():
                         | dense
                         | {"pipeline_parallel": 1, "data_parallel": 1, "expert_parallel": 1}
                         | {"weight_precision": weights, "kv_precision": kv, "gpus_per_replica": tp}
-                        | {"draft": draft, "gamma": gamma, "draft_tensor_parallel": int(gamma > 0)}
+                        | {"draft": draft, "gamma": gamma, "draft_tensor_parallel": tp}
                     )
     for dp in (2, 4, 8):
         for ep in (1, dp):
